@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"caisson/internal/ccache"
+	"caisson/internal/engine"
+	"caisson/internal/engine/embedded"
+	"caisson/internal/image"
+	"caisson/internal/project"
+	"caisson/internal/run"
+	"caisson/internal/run/record"
+	"caisson/internal/term"
+	"caisson/internal/view"
+)
+
+// runCommand is `caisson run`: the image if needed, then the command.
+func runCommand(words []string, b Build) int {
+	r, err := ParseRun(words, os.LookupEnv)
+	if err != nil {
+		return fail(term.New(os.Stderr, term.Auto), err)
+	}
+	switch {
+	case r.Help:
+		return status(Usage(os.Stdout))
+	case r.Version:
+		return status(printVersion(b))
+	}
+	s := &session{term: term.New(os.Stderr, term.Mode(r.Output)), storeDir: storeDir(r.Store)}
+	p, err := project.Load(orElse(r.Dir, "."))
+	if err != nil {
+		return fail(s.term, err)
+	}
+	if r.List {
+		for _, pl := range p.Platforms {
+			fmt.Println(pl.Name)
+		}
+		return 0
+	}
+	s.in = run.CatchSignals(context.Background())
+	defer s.in.Stop()
+	code, err := s.run(p, r)
+	if err != nil {
+		return fail(s.term, err)
+	}
+	return code
+}
+
+// ciVariables pass into every run where they are set. Jenkins ends a job's processes by finding these in their
+// environment. Source: https://www.jenkins.io/doc/book/using/aborting-a-build/
+var ciVariables = []string{"BUILD_NUMBER", "BUILD_ID", "BUILD_TAG", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE"}
+
+func (s *session) run(p *project.Project, r Run) (int, error) {
+	pl, err := p.Platform(r.Platform)
+	if err != nil {
+		return 0, err
+	}
+	command := r.Command
+	isDefault := len(command) == 0 && !r.Interactive && !r.BuildOnly
+	if isDefault {
+		if err := project.CheckFunctions(p, pl); err != nil {
+			return 0, err
+		}
+		command = []string{"/work/" + p.Name + "/" + p.Functions, project.BuildFunction(pl.Name)}
+	}
+	e, err := s.openEngine()
+	if err != nil {
+		return 0, err
+	}
+	defer e.Close()
+	user := run.Caller()
+	img, err := s.image(e, p, pl, r, user)
+	if err != nil || r.BuildOnly {
+		return 0, err
+	}
+	req, err := request(e, p, pl, r, user)
+	if err != nil {
+		return 0, err
+	}
+	req.Image, req.Command = img, command
+	out, err := run.Do(s.in, e, req, func(text string) { s.term.Note("%s: %s", pl.Name, text) })
+	s.sayEnd(pl.Name, out, err, isDefault)
+	return out.Code, nil
+}
+
+// request gathers what a run needs besides its image and command.
+func request(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (run.Request, error) {
+	var none run.Request
+	v, err := view.InPlace(view.Options{Root: p.Root, Project: p.Name, UID: user.UID, GID: user.GID})
+	if err != nil {
+		return none, err
+	}
+	cache, err := ccache.Prepare(ccache.Options{Dir: r.CcacheDir, UID: user.UID, GID: user.GID})
+	if err != nil {
+		return none, err
+	}
+	var env []string
+	for _, name := range ciVariables {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return run.Request{
+		Project: p.Name, Root: p.Root, Platform: pl.Name, Interactive: r.Interactive,
+		Env: append(env, r.Env...), User: user, Mounts: v.Mounts, BuildDir: v.Build, Cache: cache,
+		ShmSize: r.ShmSize, Timeout: r.Timeout, StateDir: stateDir(e.Store()),
+	}, nil
+}
+
+// image returns the platform's image, built if need be. With -R it is the one that was built last, as it is.
+func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (engine.Image, error) {
+	name := p.ImageName(r.Registry, pl.Name)
+	cacheDir := e.Store().ImageCache()
+	if r.RunOnly {
+		key, err := image.Current(cacheDir, name)
+		if err == nil {
+			var img engine.Image
+			if img, err = e.Image(s.in.Context, key); err == nil {
+				return img, nil
+			}
+		}
+		if errors.Is(err, engine.ErrNoImage) {
+			err = fmt.Errorf("there is no image %s, and -R builds none; leave out -R, or make it with: caisson -p %s -b", name, pl.Name)
+		}
+		return engine.Image{}, err
+	}
+	start := time.Now()
+	img, built, err := image.Ensure(s.in.Context, e, image.Request{
+		Name: name, Dockerfile: pl.Dockerfile, Context: pl.Context, Platform: "linux/" + runtime.GOARCH,
+		CallerArgs: map[string]string{"USER_ID": strconv.Itoa(user.UID), "GROUP_ID": strconv.Itoa(user.GID)},
+		CacheDir:   cacheDir, Planner: e.Plan, NoCache: r.NoCache, Pull: r.Pull, Tries: r.Retries, Progress: string(s.term.Mode()),
+	}, image.Notify{
+		Building: func(reason string) { s.term.Note("%s: building the image: %s", pl.Name, reason) },
+		Note:     func(text string) { s.term.Note("%s: %s", pl.Name, text) },
+		Event:    s.buildEvent(pl.Name),
+	})
+	if err != nil {
+		return img, err
+	}
+	if built {
+		s.term.Note("%s: image %s built in %s", pl.Name, name, term.Duration(time.Since(start)))
+	} else if r.BuildOnly {
+		s.term.Note("%s: image %s is up to date", pl.Name, name)
+	}
+	return img, nil
+}
+
+// buildEvent passes what a build tells on to those who read JSON.
+func (s *session) buildEvent(platform string) func(engine.Event) {
+	return func(e engine.Event) {
+		s.term.Event(e.Kind, "platform", platform, "step", e.Step, "state", e.State, "text", e.Text)
+	}
+}
+
+// sayEnd says how a run ended. A command that the user gave and that went well needs no word, but for the compiler cache.
+func (s *session) sayEnd(platform string, out run.Outcome, err error, isDefault bool) {
+	var parts []string
+	good := err == nil && out.Code == 0
+	took := term.Duration(out.Duration)
+	switch {
+	case err != nil:
+		parts = append(parts, explain(err))
+	case out.How == record.Timeout:
+		parts = append(parts, "ended by its time limit after "+took)
+	case out.How == record.Signal:
+		parts = append(parts, fmt.Sprintf("ended by signal %d after %s", out.Code-128, took))
+	case out.Code != 0:
+		parts = append(parts, fmt.Sprintf("failed with status %d after %s", out.Code, took))
+	case isDefault:
+		parts = append(parts, "done in "+took)
+	}
+	if out.Cache.Used() {
+		parts = append(parts, out.Cache.String())
+	}
+	if !good && out.ID != "" {
+		parts = append(parts, "log: caisson logs "+out.ID)
+	}
+	if len(parts) > 0 {
+		s.term.Result(good, platform+": "+strings.Join(parts, "; "))
+	}
+	s.term.Event("run.end", "platform", platform, "run", out.ID, "code", out.Code, "how", string(out.How),
+		"seconds", out.Duration.Seconds())
+}

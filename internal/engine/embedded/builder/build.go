@@ -1,0 +1,240 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"caisson/internal/engine"
+	"caisson/internal/engine/embedded/wire"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/distribution/reference"
+	"github.com/docker/cli/cli/config"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/progress/progressui"
+	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
+)
+
+// baseStore names the OCI layout of caisson's own bases in a build.
+const baseStore = "bases"
+
+// Build does one build over a connection to the builder. It shows itself on standard error as the request says.
+func Build(ctx context.Context, req wire.BuildRequest, conn *os.File, events func(engine.Event)) error {
+	c, err := connect(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	opt, err := solveOptions(req)
+	if err != nil {
+		return err
+	}
+	w := &watcher{events: events, file: req.Dockerfile}
+	from, to := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
+	eg, gctx := errgroup.WithContext(ctx)
+	var solved error
+	eg.Go(func() error { // Solve closes from
+		_, solved = c.Solve(gctx, nil, opt, from)
+		return nil
+	})
+	eg.Go(func() error { // watch closes to
+		w.watch(from, to)
+		return nil
+	})
+	eg.Go(func() error { return display(context.WithoutCancel(ctx), req.Progress, to) })
+	if err := eg.Wait(); err != nil {
+		return fmt.Errorf("show progress of the build: %w", err)
+	}
+	if solved != nil {
+		return w.explain(solved)
+	}
+	return nil
+}
+
+// connect speaks gRPC over the one connection that this process was given.
+func connect(ctx context.Context, f *os.File) (*client.Client, error) {
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("take over the connection to the builder: %w", err)
+	}
+	f.Close()
+	once := make(chan net.Conn, 1)
+	once <- conn
+	c, err := client.New(ctx, "passthrough:///builder", client.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+		select {
+		case c := <-once:
+			return c, nil
+		default:
+			return nil, errors.New("the builder is gone")
+		}
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("speak to the builder: %w", err)
+	}
+	return c, nil
+}
+
+func solveOptions(req wire.BuildRequest) (client.SolveOpt, error) {
+	var none client.SolveOpt
+	contextFS, err := fsutil.NewFS(req.Context)
+	if err != nil {
+		return none, fmt.Errorf("open build context: %w", err)
+	}
+	dockerfileFS, err := fsutil.NewFS(filepath.Dir(req.Dockerfile))
+	if err != nil {
+		return none, fmt.Errorf("open folder of the Dockerfile: %w", err)
+	}
+	opt := client.SolveOpt{
+		Frontend:      "dockerfile.v0",
+		FrontendAttrs: map[string]string{"filename": filepath.Base(req.Dockerfile)},
+		LocalMounts:   map[string]fsutil.FS{"context": contextFS, "dockerfile": dockerfileFS},
+		SharedKey:     req.Context, // callers with the same context send only what has changed
+		Exports:       []client.ExportEntry{{Type: exporterName, Attrs: map[string]string{attrKey: req.Key, attrName: req.Name}}},
+		Internal:      true, // no history record
+		Session: []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+			AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(os.Stderr)),
+		})},
+	}
+	if req.Target != "" {
+		opt.FrontendAttrs["target"] = req.Target
+	}
+	if req.NoCache {
+		opt.FrontendAttrs["no-cache"] = ""
+	}
+	for name, value := range req.Args {
+		opt.FrontendAttrs["build-arg:"+name] = value
+	}
+	return opt, pinBases(&opt, req)
+}
+
+// pinBases makes every FROM mean the digest that the content key was made with.
+func pinBases(opt *client.SolveOpt, req wire.BuildRequest) error {
+	for ref, digest := range req.Bases {
+		named, err := reference.ParseNormalizedNamed(ref)
+		if err != nil {
+			return fmt.Errorf("base %q: %w", ref, err)
+		}
+		key := "context:" + strings.TrimSuffix(reference.FamiliarString(named), ":latest")
+		if own, ok := req.OwnBases[ref]; ok {
+			opt.FrontendAttrs[key] = "oci-layout://" + baseStore + "@" + own
+			continue
+		}
+		if _, ok := named.(reference.Digested); !ok {
+			opt.FrontendAttrs[key] = "docker-image://" + reference.TagNameOnly(named).String() + "@" + digest
+		}
+	}
+	if len(req.OwnBases) > 0 {
+		store, err := local.NewStore(req.BaseDir)
+		if err != nil {
+			return fmt.Errorf("open bases: %w", err)
+		}
+		opt.OCIStores = map[string]content.Store{baseStore: store}
+	}
+	return nil
+}
+
+// display draws the build on standard error until the channel is closed.
+func display(ctx context.Context, mode string, ch chan *client.SolveStatus) error {
+	var m progressui.DisplayMode
+	switch mode {
+	case "tty":
+		m = progressui.TtyMode
+	case "plain":
+		m = progressui.PlainMode
+	case "auto", "":
+		m = progressui.AutoMode
+	default: // json is told as events
+		m = progressui.QuietMode
+	}
+	d, err := progressui.NewDisplay(os.Stderr, m)
+	if err != nil { // no terminal after all
+		d, err = progressui.NewDisplay(os.Stderr, progressui.PlainMode)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.UpdateFrom(ctx, ch)
+	return err
+}
+
+// watcher sees all that a build tells: it passes steps on as events and keeps the last lines of each.
+type watcher struct {
+	events func(engine.Event)
+	file   string
+	logs   map[string][]string // step digest -> its last lines
+	steps  map[string]string   // step digest -> name
+	failed string              // digest of the first step that failed
+}
+
+// keptLines of a step's output are shown when it fails.
+const keptLines = 20
+
+// watch passes from on to to, which it closes.
+func (w *watcher) watch(from, to chan *client.SolveStatus) {
+	defer close(to)
+	w.logs, w.steps = map[string][]string{}, map[string]string{}
+	state := map[string]string{}
+	for s := range from {
+		for _, v := range s.Vertexes {
+			id := v.Digest.String()
+			w.steps[id] = v.Name
+			now := stateOf(v)
+			if now == "failed" && w.failed == "" {
+				w.failed = id
+			}
+			if now != "" && state[id] != now {
+				state[id] = now
+				w.events(engine.Event{Kind: "build.step", Time: time.Now(), Step: v.Name, State: now})
+			}
+		}
+		for _, l := range s.Logs {
+			w.keep(l.Vertex.String(), string(l.Data))
+			w.events(engine.Event{Kind: "build.log", Time: time.Now(), Step: w.steps[l.Vertex.String()], Text: string(l.Data)})
+		}
+		to <- s
+	}
+}
+
+func stateOf(v *client.Vertex) string {
+	switch {
+	case v.Error != "":
+		return "failed"
+	case v.Cached:
+		return "cached"
+	case v.Completed != nil:
+		return "done"
+	case v.Started != nil:
+		return "started"
+	}
+	return ""
+}
+
+func (w *watcher) keep(id, text string) {
+	lines := append(w.logs[id], strings.Split(strings.TrimRight(text, "\n"), "\n")...)
+	w.logs[id] = lines[max(0, len(lines)-keptLines):]
+}
+
+// explain turns a failed solve into an error for people: which step, where in the Dockerfile, its last words.
+func (w *watcher) explain(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	e := &engine.BuildError{Reason: err.Error(), Step: w.steps[w.failed], Output: w.logs[w.failed]}
+	for _, s := range errdefs.Sources(err) {
+		if s.Info != nil && len(s.Ranges) > 0 {
+			e.Where = fmt.Sprintf("%s:%d", w.file, s.Ranges[0].Start.Line)
+		}
+	}
+	return e
+}

@@ -1,0 +1,248 @@
+package embedded
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"caisson/internal/engine"
+	"caisson/internal/engine/embedded/wire"
+	"caisson/internal/payload"
+	"caisson/internal/sandbox"
+
+	"encoding/json"
+
+	"golang.org/x/sys/unix"
+)
+
+// The builder is the second program in a detached sandbox. It belongs to no single client: whoever needs it connects to
+// its socket, or starts it, and it ends with its last connection.
+//
+//	builder.sock   the socket
+//	builder.lock   held while the builder is started, and by the builder while it ends
+//	builder.alive  the name of the builder's cgroup; locked by the builder's supervisor for all its life
+//	builder.log    what the builder had to say
+const (
+	builderSocket = "builder.sock"
+	builderLock   = "builder.lock"
+	builderAlive  = "builder.alive"
+	builderLog    = "builder.log"
+)
+
+// cgroupOfBuilds begins the name of a builder's cgroup, the parent of those of all its RUN steps.
+const cgroupOfBuilds = "caisson-build-"
+
+// greetingTimeout bounds the time that a builder takes to open its databases.
+const greetingTimeout = 60 * time.Second
+
+// serveTask is the body of the sandbox task "builder". Files: the listening socket, the locked builder.alive.
+type serveTask struct {
+	Program string
+	Request wire.ServeRequest
+}
+
+func init() { sandbox.Register("builder", superviseBuilder) }
+
+func superviseBuilder(s *sandbox.Supervisor) (int, error) {
+	var t serveTask
+	if err := s.Body(&t); err != nil {
+		return 0, err
+	}
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := json.NewEncoder(pw).Encode(t.Request); err != nil { // far below a pipe's size
+		return 0, err
+	}
+	pw.Close()
+	code, err := s.Run(t.Program, []string{payload.Engine, wire.Serve}, os.Environ(), s.File(0), pr)
+	removeCgroups(cgroupDirs(t.Request.Cgroup, true))
+	_ = s.File(1).Truncate(0) // nothing is left to sweep
+	return code, err
+}
+
+// connectBuilder returns a connection to the running builder, after its greeting, or starts one.
+func (s Store) connectBuilder(ctx context.Context) (*os.File, error) {
+	if conn, err := s.joinBuilder(ctx); err == nil {
+		return conn, nil
+	}
+	lock, err := waitLock(ctx, s.path(builderLock))
+	if err != nil {
+		return nil, fmt.Errorf("wait for the builder's start: %w", err)
+	}
+	defer lock.Close()
+	if conn, err := s.joinBuilder(ctx); err == nil {
+		return conn, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if _, err := s.sweepBuilder(); err != nil {
+		return nil, err
+	}
+	log, err := s.startBuilder()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := s.joinBuilder(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start the builder: %w%s", err, lastLines(log))
+	}
+	return conn, nil
+}
+
+// startBuilder starts the builder's sandbox and returns the path of its log. The listening socket is made here, so that
+// the first connection waits in its queue until the builder is ready.
+func (s Store) startBuilder() (log string, err error) {
+	program, err := payload.Unpack(s.Payload(), payload.Engine)
+	if err != nil {
+		return "", err
+	}
+	runc, err := payload.Unpack(s.Payload(), payload.Runc)
+	if err != nil {
+		return "", err
+	}
+	lis, err := s.listen(builderSocket)
+	if err != nil {
+		return "", err
+	}
+	defer lis.Close()
+	task := serveTask{Program: program, Request: wire.ServeRequest{
+		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]),
+	}}
+	// The supervisor of the last builder may hold it for another moment.
+	alive, err := lockFile(s.path(builderAlive), unix.LOCK_EX)
+	if err != nil {
+		return "", fmt.Errorf("lock %s: %w", builderAlive, err)
+	}
+	defer alive.Close() // the supervisor has the same open file, and with it the lock
+	if _, err := alive.WriteString(task.Request.Cgroup); err != nil {
+		return "", storeError(string(s), err)
+	}
+	out, err := os.Create(s.path(builderLog))
+	if err != nil {
+		return "", storeError(string(s), err)
+	}
+	defer out.Close()
+	_, err = sandbox.Start(sandbox.Options{Task: "builder", Body: task, Files: []*os.File{lis, alive}, Output: out, Detached: true})
+	return out.Name(), err
+}
+
+// sweepBuilder removes what a killed builder left: its cgroups. The lock on builder.alive says whether it lives; the file
+// is never removed, so that everybody locks the same one, and it is empty when there is nothing to sweep.
+func (s Store) sweepBuilder() ([]engine.Leftover, error) {
+	if st, err := os.Stat(s.path(builderAlive)); err != nil || st.Size() == 0 {
+		return nil, nil
+	}
+	f, err := lockFile(s.path(builderAlive), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return nil, nil // it lives
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return nil, storeError(string(s), err)
+	}
+	var left []engine.Leftover
+	if name := string(b); strings.HasPrefix(name, cgroupOfBuilds) && !strings.Contains(name, "/") {
+		for _, d := range removeCgroups(cgroupDirs(name, true)) {
+			left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
+		}
+	}
+	return left, f.Truncate(0)
+}
+
+func (s Store) listen(name string) (*os.File, error) {
+	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, storeError(string(s), err)
+	}
+	path, done, err := s.short(name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, storeError(string(s), err)
+	}
+	l.SetUnlinkOnClose(false)
+	defer l.Close()
+	return l.File()
+}
+
+// joinBuilder connects and waits for the greeting.
+func (s Store) joinBuilder(ctx context.Context) (*os.File, error) {
+	path, done, err := s.short(builderSocket)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
+	defer stop()
+	_ = c.SetReadDeadline(time.Now().Add(greetingTimeout))
+	got := make([]byte, len(wire.Greeting))
+	if _, err := io.ReadFull(c, got); err != nil {
+		return nil, fmt.Errorf("no greeting: %w", err)
+	}
+	if string(got) != wire.Greeting {
+		return nil, fmt.Errorf("a builder of another version answered (%q)", got)
+	}
+	return c.(*net.UnixConn).File()
+}
+
+// waitLock takes an exclusive lock, giving up when ctx is done.
+func waitLock(ctx context.Context, path string) (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	got := make(chan result, 1) // written once
+	go func() {
+		f, err := lockFile(path, unix.LOCK_EX)
+		got <- result{f, err}
+	}()
+	select {
+	case r := <-got:
+		return r.f, r.err
+	case <-ctx.Done():
+		go func() { // let the lock go when it comes
+			if r := <-got; r.f != nil {
+				r.f.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// lastLines are the last words of a log, for an error message.
+func lastLines(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var last []string
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		last = append(last, sc.Text())
+		if len(last) > 5 {
+			last = last[1:]
+		}
+	}
+	if len(last) == 0 {
+		return ""
+	}
+	return "\n  " + strings.Join(last, "\n  ")
+}

@@ -1,0 +1,184 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"caisson/internal/payload"
+	"caisson/internal/sandbox"
+
+	"golang.org/x/sys/unix"
+)
+
+// Check is one thing that this engine needs of a machine, or would like to have.
+type Check struct {
+	Name string
+	OK   bool
+	// Optional: without it the engine works, with less.
+	Optional bool
+	Found    string // what there is
+	Next     string // what to do where it is not OK
+}
+
+// Checks looks at what the engine needs on this machine. It starts a sandbox, if it can.
+func Checks(_ context.Context, storeDir string) []Check {
+	return []Check{checkRoot(), checkKernel(), checkSeccomp(), checkCgroup(), checkPayload(), checkStore(storeDir), checkSandbox(storeDir), checkNetwork()}
+}
+
+func checkRoot() Check {
+	c := Check{Name: "rights", OK: os.Geteuid() == 0, Found: fmt.Sprintf("uid %d", os.Geteuid()), Next: "run it by sudo; builds still run as you"}
+	if c.OK {
+		c.Found = "root; runs work as the caller"
+	}
+	return c
+}
+
+func checkKernel() Check {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return Check{Name: "kernel", Found: err.Error(), Next: "Linux 5.10 or newer is needed"}
+	}
+	release := unix.ByteSliceToString(u.Release[:])
+	var major, minor int
+	_, _ = fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return Check{Name: "kernel", OK: major > 5 || major == 5 && minor >= 10, Found: "Linux " + release, Next: "Linux 5.10 or newer is needed"}
+}
+
+func checkSeccomp() Check {
+	_, err := os.Stat("/proc/sys/kernel/seccomp/actions_avail")
+	c := Check{Name: "seccomp", OK: err == nil, Found: "system call filters", Next: "use a kernel with CONFIG_SECCOMP_FILTER"}
+	if err != nil {
+		c.Found = "the kernel has no system call filters"
+	}
+	return c
+}
+
+func checkCgroup() Check {
+	c := Check{Name: "devices", Next: "mount the cgroup file systems (cgroup v2, or the v1 devices controller); inside a container: --privileged"}
+	for _, d := range cgroupDirs("caisson-check", false) {
+		if err := os.Mkdir(d, 0o755); err == nil {
+			_ = os.Remove(d)
+			if strings.Contains(d, "devices") {
+				c.OK, c.Found = true, "device cgroup (v1)"
+			}
+		}
+	}
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		c.OK, c.Found = true, "device filter (cgroup v2)"
+	}
+	if !c.OK {
+		c.Found = "no device cgroup can be made"
+	}
+	return c
+}
+
+func checkPayload() Check {
+	ps, err := payload.Programs()
+	if err != nil {
+		return Check{Name: "programs", Found: err.Error(), Next: "build caisson with `make`"}
+	}
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.Name+" "+p.Version)
+	}
+	return Check{Name: "programs", OK: true, Found: strings.Join(names, ", ")}
+}
+
+// lowSpace is the free space below which builds are likely to fail.
+const lowSpace = 2 << 30
+
+func checkStore(dir string) Check {
+	c := Check{Name: "store", Next: "name another folder with --store or CAISSON_STORE"}
+	at := dir
+	for {
+		if _, err := os.Stat(at); err == nil || at == "/" || at == "." {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(at, &st); err != nil {
+		c.Found = fmt.Sprintf("%s: %v", dir, err)
+		return c
+	}
+	free := int64(st.Bavail) * st.Bsize
+	c.Found = fmt.Sprintf("%s, %.1f GB free", dir, float64(free)/1e9)
+	switch {
+	case unix.Access(at, unix.W_OK) != nil:
+		c.Found += ", cannot be written"
+	case free < lowSpace:
+		c.Next = "free some space; `caisson clean --images` drops what no run uses"
+	default:
+		c.OK = true
+	}
+	return c
+}
+
+// probeTask is the body of the sandbox task "probe": it mounts an overlay below Dir.
+type probeTask struct{ Dir string }
+
+func init() { sandbox.Register("probe", superviseProbe) }
+
+func superviseProbe(s *sandbox.Supervisor) (int, error) {
+	var t probeTask
+	if err := s.Body(&t); err != nil {
+		return 0, err
+	}
+	in := func(name string) string { return filepath.Join(t.Dir, name) }
+	o := sandbox.Overlay{Lowers: []string{in("lower")}, Upper: in("upper"), Work: in("work"), Target: in("merged")}
+	return 0, o.Mount()
+}
+
+func checkSandbox(storeDir string) Check {
+	c := Check{Name: "sandbox", Next: "inside a container: give it --privileged; a store on overlayfs or NFS: name another place with --store"}
+	if err := probe(storeDir); err != nil {
+		c.Found = err.Error()
+		return c
+	}
+	c.OK, c.Found = true, "namespaces and an overlay on the store's disk"
+	return c
+}
+
+func probe(storeDir string) error {
+	if os.Geteuid() != 0 {
+		return ErrNotRoot
+	}
+	store, err := OpenStore(storeDir)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(store.path("fs"), ".probe-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, d := range []string{"lower", "upper", "work", "merged"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	box, err := sandbox.Start(sandbox.Options{Task: "probe", Body: probeTask{Dir: dir}, Output: pw})
+	pw.Close()
+	if err != nil {
+		pr.Close()
+		return err
+	}
+	said := readTail(pr)
+	code, err := box.Wait()
+	if err == nil && code != 0 {
+		err = errors.New(said.String())
+	}
+	return err
+}
+
+func checkNetwork() Check {
+	return Check{Name: "network", OK: true, Optional: true, Found: "runs and image builds use this machine's network; a private one is not in this version"}
+}

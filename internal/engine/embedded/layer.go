@@ -1,0 +1,106 @@
+package embedded
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"caisson/internal/engine"
+
+	"golang.org/x/sys/unix"
+)
+
+// layer is the writable layer of one run's root file system, on disk, locked by the run's client. It also remembers the
+// run's cgroups, so that a later caisson can remove both when the client died.
+type layer struct {
+	dir  string
+	lock *os.File
+}
+
+const cgroupsFile = "cgroups.json"
+
+// newLayer makes a run's layer under a hidden name and shows it once it is locked: a sweep never meets one that is not.
+func (s Store) newLayer(id string) (*layer, error) {
+	l := &layer{dir: s.path("fs", "."+id)}
+	if err := os.Mkdir(l.dir, 0o700); err != nil {
+		return nil, storeError(string(s), err)
+	}
+	if err := l.fill(id); err != nil {
+		_ = os.RemoveAll(l.dir)
+		return nil, storeError(string(s), err)
+	}
+	shown := s.path("fs", id)
+	if err := os.Rename(l.dir, shown); err != nil {
+		_ = os.RemoveAll(l.dir)
+		return nil, storeError(string(s), err)
+	}
+	l.dir = shown
+	return l, nil
+}
+
+func (l *layer) fill(id string) (err error) {
+	if l.lock, err = lockFile(filepath.Join(l.dir, "lock"), unix.LOCK_EX); err != nil {
+		return err
+	}
+	b, err := json.Marshal(cgroupDirs(cgroupName(id), false))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, cgroupsFile), b, 0o600); err != nil {
+		return err
+	}
+	if err := os.Mkdir(l.upper(), 0o755); err != nil { // its mode is what the container's / shows
+		return err
+	}
+	return os.Mkdir(l.work(), 0o700)
+}
+
+func (l *layer) upper() string { return filepath.Join(l.dir, "upper") }
+func (l *layer) work() string  { return filepath.Join(l.dir, "work") }
+
+// remove drops the layer and what cgroups are left of the run. Nothing may run in it any more.
+func (l *layer) remove() {
+	_, _ = l.sweep()
+}
+
+func (l *layer) sweep() (left []engine.Leftover, err error) {
+	defer l.lock.Close()
+	var dirs []string
+	if b, err := os.ReadFile(filepath.Join(l.dir, cgroupsFile)); err == nil && json.Unmarshal(b, &dirs) == nil {
+		for _, d := range removeCgroups(dirs) {
+			left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
+		}
+	}
+	if err := os.RemoveAll(l.dir); err != nil {
+		return left, fmt.Errorf("remove layer of a run: %w", err)
+	}
+	return append(left, engine.Leftover{Kind: "folder", Name: l.dir}), nil
+}
+
+// sweepLayers removes the layers of dead clients: those whose lock is free. A hidden folder is one that a client died
+// over, or is just making; it is taken only when it is old.
+func (s Store) sweepLayers() ([]engine.Leftover, error) {
+	es, err := os.ReadDir(s.path("fs"))
+	if err != nil {
+		return nil, storeError(string(s), err)
+	}
+	var all []engine.Leftover
+	for _, e := range es {
+		dir := s.path("fs", e.Name())
+		if strings.HasPrefix(e.Name(), ".") && !olderThan(dir, layerSettle) {
+			continue
+		}
+		f, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if err != nil {
+			continue // alive, or gone meanwhile
+		}
+		left, err := (&layer{dir: dir, lock: f}).sweep()
+		all = append(all, left...)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,96 @@
+// Package wire is what caisson and its second program, caisson-engine, say to each other. It is imported by both and so
+// imports nothing that is slow to start.
+//
+// A call of caisson-engine is `caisson-engine VERB` with a request as one JSON value on standard input. Standard input
+// stays open as long as the caller wants the work: its end cancels it. Messages come back on descriptor 4, one JSON value
+// a line, the last of them a result or an error. Descriptor 3 is a connection to the builder where the verb needs one.
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"caisson/internal/engine"
+	"caisson/internal/image"
+)
+
+// Verbs.
+const (
+	Serve   = "serve"   // the builder itself, inside a sandbox
+	Build   = "build"   // one caller's build, over a connection to the builder
+	Prune   = "prune"   // drop what no record holds, over a connection to the builder
+	Plan    = "plan"    // read a Dockerfile
+	Resolve = "resolve" // the digest of a reference in its registry
+	BaseAdd = "base-add"
+	BaseDel = "base-remove"
+)
+
+// Descriptors of a verb's process.
+const (
+	ConnFD   = 3
+	ResultFD = 4
+)
+
+// Greeting is what the builder writes first on every connection that it has taken, so that a client knows that it did
+// not connect to one that is about to end. The connection carries BuildKit's gRPC API afterwards.
+const Greeting = "caisson builder 1\n"
+
+// ServeRequest starts the builder.
+type ServeRequest struct {
+	Store  string // absolute
+	Runc   string // path of the runtime
+	Cgroup string // name of the parent cgroup of all RUN steps
+}
+
+// BuildRequest is one build.
+type BuildRequest struct {
+	engine.BuildRequest
+	BaseDir string // OCI layout of the bases in caisson's own store
+	// OwnBases are the FROM references that come from BaseDir: reference -> digest.
+	OwnBases map[string]string
+}
+
+// PlanRequest is a Dockerfile to read.
+type PlanRequest struct {
+	File string
+	Text []byte
+}
+
+// ResolveRequest is a reference to look up.
+type ResolveRequest struct{ Ref string }
+
+// BaseRequest adds or removes a base.
+type BaseRequest struct {
+	Dir    string // folder of the bases
+	Ref    string
+	Source string // of an added base
+}
+
+// PruneRequest: All drops the build cache too, not only what no record holds.
+type PruneRequest struct{ All bool }
+
+// Message is one line that comes back.
+type Message struct {
+	Event  *engine.Event   `json:"event,omitempty"`
+	Error  *Error          `json:"error,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// Error is a failure that keeps its type over the wire.
+type Error struct {
+	Reason string             `json:"reason"`
+	Build  *engine.BuildError `json:"build,omitempty"`
+	Syntax *image.SyntaxError `json:"syntax,omitempty"`
+	Base   *engine.BaseError  `json:"base,omitempty"`
+}
+
+// Record is what a run needs of a built image, written by the builder to <store>/records/<key>.json. Its snapshots are
+// held by a lease in BuildKit's metadata, so a prune spares them.
+type Record struct {
+	Key     string
+	Name    string
+	Created time.Time
+	// Lowers are the overlay lower folders, the top one first, relative to the store.
+	Lowers []string
+	Config json.RawMessage // OCI image configuration
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package base
+
+// mountBelow: nothing that an add starts mounts anything here.
+func mountBelow(string) string { return "" }

@@ -1,0 +1,87 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Overlay is a copy-on-write mount.
+type Overlay struct {
+	Lowers []string `json:"lowers"` // the top one first, absolute paths
+	Upper  string   `json:"upper"`
+	Work   string   `json:"work"`
+	Target string   `json:"target"`
+}
+
+// Mount mounts the overlay. Its upper layer is thrown away after the mount, so nothing is ever synced to disk for it
+// ("volatile", Linux 5.10). Kernels before 6.8 take all lower folders in one string, which limits it to one page.
+func (o Overlay) Mount() error {
+	if len(o.Lowers) == 0 {
+		return errors.New("mount overlay: no lower folder")
+	}
+	err := o.mountNew()
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		err = o.mountOld()
+	}
+	if err != nil {
+		return fmt.Errorf("mount overlay on %s (upper %s): %w", o.Target, o.Upper, err)
+	}
+	return nil
+}
+
+// mountNew uses the mount API of Linux 5.2 with overlayfs' "lowerdir+" of 6.8: no escapes and no limit on the length.
+func (o Overlay) mountNew() error {
+	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fs)
+	for _, l := range o.Lowers {
+		if err := unix.FsconfigSetString(fs, "lowerdir+", l); err != nil {
+			return err
+		}
+	}
+	for _, kv := range [][2]string{{"upperdir", o.Upper}, {"workdir", o.Work}} {
+		if err := unix.FsconfigSetString(fs, kv[0], kv[1]); err != nil {
+			return err
+		}
+	}
+	if err := unix.FsconfigSetFlag(fs, "volatile"); err != nil {
+		return err
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return err
+	}
+	m, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(m)
+	return unix.MoveMount(m, "", unix.AT_FDCWD, o.Target, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// mountOld is mount(2); paths with a colon, comma or backslash are escaped for overlayfs' option parser.
+func (o Overlay) mountOld() error {
+	esc := strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`)
+	lowers := make([]string, len(o.Lowers))
+	for i, l := range o.Lowers {
+		lowers[i] = esc.Replace(l)
+	}
+	opts := "lowerdir=" + strings.Join(lowers, ":") + ",upperdir=" + esc.Replace(o.Upper) + ",workdir=" + esc.Replace(o.Work)
+	err := unix.Mount("overlay", o.Target, "overlay", 0, opts+",volatile")
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Mount("overlay", o.Target, "overlay", 0, opts)
+	}
+	return err
+}
+
+// Tmpfs mounts a private file system in memory.
+func Tmpfs(target string) error {
+	if err := unix.Mount("caisson", target, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("mount private tmpfs on %s: %w", target, err)
+	}
+	return nil
+}
