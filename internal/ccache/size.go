@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,11 +70,11 @@ func configured(path string) (size string, ok bool) {
 
 // sizeForm is ccache's: a number and k, M, G or T for powers of 1000, Ki, Mi, Gi or Ti for powers of 1024; G when
 // there is none.
-var sizeForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([kKMGT])(i?))?B?$`)
+var sizeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([kKMGT])(i?))?B?$`) })
 
 // parseSize is a size in bytes; 0 is no limit, which is larger than any.
 func parseSize(size string) (bytes float64, ok bool) {
-	m := sizeForm.FindStringSubmatch(size)
+	m := sizeForm().FindStringSubmatch(size)
 	if m == nil {
 		return 0, false
 	}

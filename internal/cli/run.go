@@ -80,9 +80,12 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	if err != nil || r.BuildOnly {
 		return 0, err
 	}
-	req, err := request(e, p, pl, r, user)
+	req, notes, err := request(e, p, pl, r, user)
 	if err != nil {
 		return 0, err
+	}
+	for _, note := range notes {
+		s.term.Note("%s: %s", pl.Name, note)
 	}
 	req.Image, req.Command = img, command
 	out, err := run.Do(s.in, e, req, func(text string) { s.term.Note("%s: %s", pl.Name, text) })
@@ -90,16 +93,16 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	return out.Code, nil
 }
 
-// request gathers what a run needs besides its image and command.
-func request(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (run.Request, error) {
+// request gathers what a run needs besides its image and command, and what is to be said about it.
+func request(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (run.Request, []string, error) {
 	var none run.Request
 	v, err := view.InPlace(view.Options{Root: p.Root, Project: p.Name, UID: user.UID, GID: user.GID})
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
-	cache, err := ccache.Prepare(ccache.Options{Dir: r.CcacheDir, UID: user.UID, GID: user.GID})
+	cache, err := ccache.Prepare(ccache.Options{Dir: r.CcacheDir, UID: user.UID, GID: user.GID, Getenv: os.Getenv, UserCacheDir: user.CacheDir()})
 	if err != nil {
-		return none, err
+		return none, nil, err
 	}
 	var env []string
 	for _, name := range ciVariables {
@@ -111,7 +114,7 @@ func request(e *embedded.Engine, p *project.Project, pl project.Platform, r Run,
 		Project: p.Name, Root: p.Root, Platform: pl.Name, Interactive: r.Interactive,
 		Env: append(env, r.Env...), User: user, Mounts: v.Mounts, BuildDir: v.Build, Cache: cache,
 		ShmSize: r.ShmSize, Timeout: r.Timeout, StateDir: stateDir(e.Store()),
-	}, nil
+	}, v.Notes, nil
 }
 
 // image returns the platform's image, built if need be. With -R it is the one that was built last, as it is.

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"time"
-
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Engine builds images and runs containers. Every method honours its context.
@@ -55,7 +53,17 @@ type Image struct {
 	Key     string // content key, hexadecimal
 	Name    string // "projectci/build.armv7"
 	Created time.Time
-	Config  v1.ImageConfig // ENTRYPOINT, CMD, ENV, WORKDIR, USER …
+	Config  ImageConfig
+}
+
+// ImageConfig is what of an image's configuration matters to a run: the field "config" of an OCI image configuration.
+// Source: https://github.com/opencontainers/image-spec/blob/main/config.md (a type of our own, since the module that has
+// it costs every start a millisecond).
+type ImageConfig struct {
+	Entrypoint []string
+	Cmd        []string
+	Env        []string // NAME=VALUE
+	WorkingDir string
 }
 
 // BuildRequest says what to build.

@@ -39,10 +39,9 @@ func readIgnore(contextDir, dockerfile string) ([]string, error) {
 // ignorer applies ignore patterns on the way down a tree. It is not safe for concurrent use: each goroutine has its own.
 type ignorer struct {
 	matcher *patternmatcher.PatternMatcher // nil ignores nothing
-	// below are the fixed beginnings of the exceptions (!), each with a slash at its end.
+	// below are the fixed beginnings of the exceptions (!), each with a slash at its end, "" where an exception begins
+	// with a wildcard.
 	below []string
-	// anywhere: an exception begins with a wildcard.
-	anywhere bool
 }
 
 func newIgnorer(patterns []string) (*ignorer, error) {
@@ -65,9 +64,6 @@ func newIgnorer(patterns []string) (*ignorer, error) {
 		} else {
 			fixed += "/"
 		}
-		if fixed == "" {
-			ig.anywhere = true
-		}
 		ig.below = append(ig.below, fixed)
 	}
 	return ig, nil
@@ -88,9 +84,6 @@ func (ig *ignorer) match(path string, parent patternmatcher.MatchInfo) (bool, pa
 
 // mayHold says whether an exception can bring back something below an ignored folder.
 func (ig *ignorer) mayHold(folder string) bool {
-	if false {
-		return true
-	}
 	folder += "/"
 	for _, fixed := range ig.below {
 		if strings.HasPrefix(fixed, folder) || strings.HasPrefix(folder, fixed) {

@@ -223,6 +223,51 @@ func TestAnEditWithinTheSameTickIsSeen(t *testing.T) {
 	}
 }
 
+func TestAFileAsYoungAsTheSnapshotIsReadAgain(t *testing.T) {
+	dir := tree(t, map[string]string{"young": "1", "other": "2"})
+	in := inputOf(t, dir, ".")
+	atWrite := func() time.Time { return time.Now().Add(-time.Minute) } // before both files were written
+	for _, step := range []struct {
+		name string
+		now  func() time.Time
+		want int
+	}{
+		{"at first", atWrite, 2}, {"still young", atWrite, 2}, {"old now, but not trusted yet", later, 2}, {"trusted", later, 0},
+	} {
+		k, err := computeKey(context.Background(), in, step.now)
+		check(t, err)
+		if k.FilesRead != step.want {
+			t.Errorf("%s: read %d files, want %d", step.name, k.FilesRead, step.want)
+		}
+	}
+}
+
+func TestNewIgnoreRulesCountThoughNoFileChanged(t *testing.T) {
+	dir := tree(t, map[string]string{"d/a": "1", "d/b": "2", ".dockerignore": "x"})
+	in := inputOf(t, dir, "d")
+	before := keyOf(t, in)
+	put(t, filepath.Join(dir, ".dockerignore"), "d/b")
+	after := keyOf(t, in)
+	if before.Sum == after.Sum || paths(t, after) != "d d/a" {
+		t.Errorf("the key covers %s, and is the same: %t", paths(t, after), before.Sum == after.Sum)
+	}
+}
+
+func TestAFolderWhoseTimesChangedCostsNothing(t *testing.T) {
+	dir := tree(t, map[string]string{"d/a": "1"})
+	scan := contextScan{dir: dir, sources: []Source{{Path: "."}}, cache: t.TempDir() + "/c", now: later}
+	_, err := scan.run(context.Background())
+	check(t, err)
+	put(t, filepath.Join(dir, "d/temporary"), "x")
+	check(t, os.Remove(filepath.Join(dir, "d/temporary")))
+	check(t, os.Chtimes(filepath.Join(dir, "d"), time.Now(), time.Now().Add(-time.Hour)))
+	got, err := scan.run(context.Background())
+	check(t, err)
+	if got.files != nil {
+		t.Error("the table of files was decoded")
+	}
+}
+
 func TestAStampIsTrustedOnlyOnceItIsOld(t *testing.T) {
 	start := time.Unix(1000, 500)
 	at := func(d time.Duration) int64 { return start.Add(d).UnixNano() }

@@ -22,16 +22,16 @@ func TestTerminate(t *testing.T) {
 		want         engine.ExitStatus
 		prints       string
 	}{
-		{"a command that waits ends at once", "echo ready; exec sleep 1000", time.Minute, 0, time.Second, term, ""},
-		{"children and grandchildren end with it", "sleep 1000 & (sleep 1000 & sleep 1000) & echo ready; wait", time.Minute, 0, time.Second, term, ""},
+		{"a command that waits ends at once", "echo ready; exec sleep 1000", 5 * time.Second, 0, time.Second, term, ""},
+		{"children and grandchildren end with it", "sleep 1000 & (sleep 1000 & sleep 1000) & echo ready; wait", 5 * time.Second, 0, time.Second, term, ""},
 		{"a command that ignores TERM dies after the grace period", "trap '' TERM; echo ready; " + loop, grace, grace, 2 * time.Second, kill, ""},
 		{"a child that ignores TERM dies after the grace period", "(trap '' TERM; echo ready; " + loop + ") & wait", grace, grace, 2 * time.Second, term, ""},
 		{"no grace at all kills at once", "trap '' TERM; echo ready; " + loop, 0, 0, time.Second, kill, ""},
-		{"a command that cleans up gets the time and keeps its status", "trap 'sleep 0.3; echo cleaned; exit 3' TERM; echo ready; " + loop, time.Minute, grace, 3 * time.Second, engine.ExitStatus{Code: 3}, "cleaned"},
-		{"a child that cleans up gets the time when the command is dead", "(trap 'sleep 0.3; echo cleaned; exit' TERM; echo ready; " + loop + ") & exec sleep 1000", time.Minute, grace, 3 * time.Second, term, "cleaned"},
-		{"a second TERM does not disturb one that cleans up", "(trap 'trap \"echo disturbed\" TERM; sleep 0.3; echo cleaned; exit' TERM; echo ready; " + loop + ") & exec sleep 1000", time.Minute, grace, 3 * time.Second, term, "ready\ncleaned\n"},
-		{"a daemon that it left is told too", "setsid sh -c 'trap \"echo bye; exit\" TERM; echo ready; " + loop + "' & exec sleep 1000", time.Minute, 0, 3 * time.Second, term, "bye"},
-		{"a stopped command ends too", "(while ! grep -q 'State:.T' /proc/$$/status; do sleep 0.05; done; echo ready) & kill -STOP $$; " + loop, time.Minute, 0, time.Second, term, ""},
+		{"a command that cleans up gets the time and keeps its status", "trap 'sleep 0.3; echo cleaned; exit 3' TERM; echo ready; " + loop, 5 * time.Second, grace, 3 * time.Second, engine.ExitStatus{Code: 3}, "cleaned"},
+		{"a child that cleans up gets the time when the command is dead", "(trap 'sleep 0.3; echo cleaned; exit' TERM; echo ready; " + loop + ") & exec sleep 1000", 5 * time.Second, grace, 3 * time.Second, term, "cleaned"},
+		{"a second TERM does not disturb one that cleans up", "(trap 'trap \"echo disturbed\" TERM; sleep 0.3; echo cleaned; exit' TERM; echo ready; " + loop + ") & exec sleep 1000", 5 * time.Second, grace, 3 * time.Second, term, "ready\ncleaned\n"},
+		{"a daemon that it left is told too", "setsid sh -c 'trap \"echo bye; exit\" TERM; echo ready; " + loop + "' & exec sleep 1000", 5 * time.Second, 0, 3 * time.Second, term, "bye"},
+		{"a stopped command ends too", "(while ! grep -q 'State:.T' /proc/$$/status; do sleep 0.05; done; echo ready) & kill -STOP $$; " + loop, 5 * time.Second, 0, time.Second, term, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			req := shell(tt.script)

@@ -94,6 +94,9 @@ func stage() error {
 	}
 	// What a careless caller may pass on, and the command must not inherit.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+	if _, err := syscall.Open("/", syscall.O_RDONLY, 0); err != nil { // stays open in the init
+		return err
+	}
 	return syscall.Exec("/init/caisson-init", []string{"caisson-init"}, nil)
 }
 

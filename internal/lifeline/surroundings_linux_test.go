@@ -88,7 +88,9 @@ func TestHundredMegabytesPassUnchanged(t *testing.T) {
 	}
 	defer r.Close()
 	sent := sha256.New()
+	allSent := make(chan struct{}) // closed by the sender
 	go func() {
+		defer close(allSent)
 		defer w.Close()
 		source := rand.NewChaCha8([32]byte{1})
 		io.CopyN(io.MultiWriter(w, sent), source, size)
@@ -98,6 +100,7 @@ func TestHundredMegabytesPassUnchanged(t *testing.T) {
 	if got := c.exit(t); got.Code != 0 {
 		t.Fatalf("status %+v", got)
 	}
+	<-allSent
 	out := c.out.String()
 	if len(out) != size || sha256.Sum256([]byte(out)) != [32]byte(sent.Sum(nil)) {
 		t.Errorf("%d bytes arrived of %d, or others", len(out), size)

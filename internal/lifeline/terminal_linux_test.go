@@ -1,6 +1,10 @@
 package lifeline_test
 
 import (
+"os/exec"
+"os"
+"fmt"
+
 	"bytes"
 	"context"
 	"strconv"
@@ -80,11 +84,28 @@ func TestTerminateOnATerminal(t *testing.T) {
 			c.out.await(t, tt.ready)
 			begin := time.Now()
 			c.Terminate()
+			tm := time.AfterFunc(3*time.Second, func(){ o,_:=exec.Command("sh","-c","for p in $(pgrep -P "+strconv.Itoa(c.init.Pid)+") ; do grep -E '^(Name|Pid|PPid|NSpid|State|Sig|Shd)' /proc/$p/status; cat /proc/$p/stat; cat /proc/$p/wchan; for q in $(pgrep -P $p); do grep -E '^(Name|Pid|PPid|NSpid|State|Sig|Shd)' /proc/$q/status; cat /proc/$q/stat; done; done").CombinedOutput(); fmt.Fprintln(os.Stderr, string(o), "OUT", c.out.String()) })
 			c.exit(t)
+			tm.Stop()
 			if took := time.Since(begin); took > 2*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
+	}
+}
+
+func TestTerminateOnATerminalLeavesTimeToCleanUp(t *testing.T) {
+	// A second TERM or HUP would be told; the first sleep lets the first HUP pass, which comes right after TERM.
+	script := "trap 'sleep 0.2; trap \"echo disturbed\" TERM HUP; sleep 0.7; echo cleaned; exit 3' TERM; trap '' HUP; echo ready; " + loop
+	c := launch(t, "", onTerminal(script), nil)
+	c.started(t)
+	c.out.await(t, "ready")
+	c.Terminate()
+	if got := c.exit(t); got.Code != 3 {
+		t.Errorf("status %+v", got)
+	}
+	if out := c.out.String(); !strings.Contains(out, "cleaned") || strings.Contains(out, "disturbed") {
+		t.Errorf("printed %q", out)
 	}
 }
 

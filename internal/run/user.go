@@ -3,6 +3,7 @@ package run
 import (
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 )
 
@@ -28,4 +29,17 @@ func Caller() User {
 		u.Name = known.Username
 	}
 	return u
+}
+
+// CacheDir is the cache folder of somebody who called sudo: the environment may name root's. For everybody else it is "",
+// and the environment decides.
+func (u User) CacheDir() string {
+	if u.UID == os.Getuid() {
+		return ""
+	}
+	known, err := user.LookupId(strconv.Itoa(u.UID))
+	if err != nil || !filepath.IsAbs(known.HomeDir) {
+		return ""
+	}
+	return filepath.Join(known.HomeDir, ".cache")
 }

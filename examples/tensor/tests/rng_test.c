@@ -10,7 +10,7 @@ static tensor *many(void) {
     return tensor_create(1, &n, &t) == TENSOR_OK ? keep(t) : NULL;
 }
 
-/* The first numbers that the generator's authors give for seed 1234567, as fractions of 2^64. */
+/* What SplitMix64 gives first for seed 1234567, as fractions of 2^64. */
 static void known_numbers(void) {
     const uint64_t expected[] = {UINT64_C(6457827717110365317), UINT64_C(3203168211198807973),
                                  UINT64_C(9817491932198370423)};

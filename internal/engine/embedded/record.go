@@ -11,7 +11,6 @@ import (
 	"caisson/internal/engine"
 	"caisson/internal/engine/embedded/wire"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +26,9 @@ func (r recordFile) lowers(s Store) []string {
 }
 
 func (r recordFile) image() (engine.Image, error) {
-	var img v1.Image
+	var img struct {
+		Config engine.ImageConfig `json:"config"`
+	}
 	if err := json.Unmarshal(r.Config, &img); err != nil {
 		return engine.Image{}, err
 	}

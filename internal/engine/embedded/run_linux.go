@@ -142,8 +142,8 @@ func networkFiles(files map[string]string, hostname string) {
 type container struct {
 	box  *sandbox.Sandbox
 	conn *lifeline.Conn
-	said *tail // what the supervisor and runc had to say
-	gone chan int
+	said *tail         // what the supervisor and runc had to say
+	gone chan struct{} // closed when the supervisor has ended, and with it everything in the sandbox
 }
 
 func startContainer(task runTask) (*container, error) {
@@ -163,13 +163,10 @@ func startContainer(task runTask) (*container, error) {
 		conn.Close()
 		return nil, err
 	}
-	c := &container{box: box, conn: conn, said: readTail(pr), gone: make(chan int, 1)}
+	c := &container{box: box, conn: conn, said: readTail(pr), gone: make(chan struct{})}
 	go func() {
-		code, err := box.Wait()
-		if err != nil {
-			code = -1
-		}
-		c.gone <- code // closed by nobody: one value, one reader
+		defer close(c.gone)
+		_, _ = box.Wait() // its status is runc's; the init tells the command's own
 	}()
 	return c, nil
 }
@@ -177,9 +174,7 @@ func startContainer(task runTask) (*container, error) {
 // close ends what is left of the sandbox and waits for it.
 func (c *container) close() {
 	c.box.Kill()
-	if c.gone != nil {
-		<-c.gone
-	}
+	<-c.gone
 	c.conn.Close()
 }
 
@@ -215,7 +210,7 @@ func (c *container) command(ctx context.Context, req lifeline.Request, grace tim
 		s.Started()
 	}
 	status, err := c.conn.Exit()
-	<-c.waitGone()
+	<-c.gone
 	st.finish()
 	if err != nil {
 		if ctx.Err() != nil { // killed after the grace period: no word of an exit any more
@@ -224,13 +219,6 @@ func (c *container) command(ctx context.Context, req lifeline.Request, grace tim
 		return none, c.failed(err)
 	}
 	return status, nil
-}
-
-// waitGone is closed when the supervisor has ended, and with it everything in the sandbox.
-func (c *container) waitGone() <-chan int {
-	gone := c.gone
-	c.gone = nil
-	return gone
 }
 
 func (c *container) resize(sizes <-chan engine.WindowSize) {
@@ -268,9 +256,7 @@ func (c *container) failed(err error) error {
 		return err
 	}
 	c.box.Kill()
-	if c.gone != nil {
-		<-c.waitGone()
-	}
+	<-c.gone
 	if said := c.said.String(); said != "" {
 		return fmt.Errorf("start container: %s", said)
 	}

@@ -2,6 +2,7 @@ package base
 
 import (
 	"bufio"
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,7 @@ func hostMirrors(root string, d distro, suite string) (lines []string, https boo
 		return nil, false
 	}
 	mirrors := map[string]string{} // kind to URI
-	exact := map[string]bool{}     // that URI is of the wanted suite itself
+	exact := map[string]string{}   // kind to the name of that suite, where the URI is of the wanted release itself
 	for _, s := range readAptSources(root) {
 		uri, ok := s.archiveURI(d)
 		if !ok {
@@ -48,10 +49,13 @@ func hostMirrors(root string, d distro, suite string) (lines []string, https boo
 		}
 		for _, name := range s.suites {
 			release, kind := splitSuite(name)
-			if kind == "other" || exact[kind] || mirrors[kind] != "" && release != suite {
-				continue
+			switch {
+			case kind == "other" || exact[kind] != "":
+			case release == suite:
+				mirrors[kind], exact[kind] = uri, name
+			case mirrors[kind] == "":
+				mirrors[kind] = uri
 			}
-			mirrors[kind], exact[kind] = uri, release == suite
 		}
 	}
 	if mirrors[""] == "" {
@@ -66,7 +70,8 @@ func hostMirrors(root string, d distro, suite string) (lines []string, https boo
 		if exists(root, d.keyring) {
 			option = "[signed-by=" + d.keyring + "] "
 		}
-		lines = append(lines, "deb "+option+uri+" "+suite+kind+" "+d.components)
+		name := cmp.Or(exact[kind], suite+kind)
+		lines = append(lines, "deb "+option+uri+" "+name+" "+d.components)
 		https = https || strings.HasPrefix(uri, "https:")
 	}
 	return lines, https

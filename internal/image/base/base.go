@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,6 +34,7 @@ type Adder struct {
 	Progress func(string)
 	// root is where the host's apt sources and keyrings lie; "" is "/".
 	root string
+	mu   sync.Mutex // held while Progress runs: a program's messages and its output are read at once
 }
 
 // Add makes a base from source and names it ref, in place of one that has this name. A source is the path of an OCI
@@ -89,6 +91,8 @@ func (a *Adder) add(ctx context.Context, st *store, stage *stage, src source) (i
 
 func (a *Adder) note(line string) {
 	if a.Progress != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		a.Progress(line)
 	}
 }

@@ -1,7 +1,9 @@
 package base
 
 import (
+	"archive/tar"
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -122,7 +124,7 @@ func (b *bootstrap) fill(ctx context.Context, s *stage) (v1.Descriptor, error) {
 	var g errgroup.Group
 	var tail []string
 	g.Go(func() error { tail = b.follow(messages); return nil })
-	d, err := s.fillFromRoot(out, b.arch.platform)
+	d, err := s.fillFromRoot(io.MultiReader(emptyDev(), out), b.arch.platform)
 	if err != nil {
 		_ = cmd.Cancel() // it may still have much to say that nobody reads
 	}
@@ -131,6 +133,14 @@ func (b *bootstrap) fill(ctx context.Context, s *stage) (v1.Descriptor, error) {
 		return d, b.failure(werr, tail)
 	}
 	return d, err
+}
+
+// emptyDev is the beginning of a tar with an empty /dev: mmdebstrap leaves it out together with its device nodes.
+func emptyDev() io.Reader {
+	var buf bytes.Buffer
+	// A buffer takes everything, and the header is a valid one: there is no error to have.
+	_ = tar.NewWriter(&buf).WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "dev/", Mode: 0o755})
+	return &buf
 }
 
 // environment gives mmdebstrap a folder for the growing root file system that goes away with the stage. An ordinary

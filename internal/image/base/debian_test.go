@@ -1,8 +1,10 @@
 package base
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	gcr "github.com/google/go-containerregistry/pkg/v1"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -50,14 +53,16 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 `
 )
 
-func TestTheMirrorsOfTheHost(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		suite string
-		files map[string]string
-		want  []string
-		https bool
-	}{
+type mirrorCase struct {
+	name  string
+	suite string
+	files map[string]string
+	want  []string
+	https bool
+}
+
+func mirrorCases() []mirrorCase {
+	return []mirrorCase{
 		{name: "deb822 of the suite itself", suite: "bookworm",
 			files: map[string]string{"etc/apt/sources.list.d/debian.sources": deb822},
 			want: []string{"http://mirror.corp/debian bookworm main", "http://mirror.corp/debian bookworm-updates main",
@@ -80,7 +85,7 @@ func TestTheMirrorsOfTheHost(t *testing.T) {
 			want: []string{"http://b.org/debian trixie main"}},
 		{name: "old security suites", suite: "buster",
 			files: map[string]string{"etc/apt/sources.list": "deb http://a.org/debian buster main\ndeb http://a.org/debian-security buster/updates main\n"},
-			want:  []string{"http://a.org/debian buster main", "http://a.org/debian-security buster-security main"}},
+			want:  []string{"http://a.org/debian buster main", "http://a.org/debian-security buster/updates main"}},
 		{name: "third parties that look alike", suite: "bookworm",
 			files: map[string]string{
 				"etc/apt/sources.list":                  "deb http://a.org/debian bookworm main\ndeb https://apt.tool.example bookworm main\n",
@@ -100,7 +105,11 @@ func TestTheMirrorsOfTheHost(t *testing.T) {
 		{name: "no sources at all", suite: "bookworm"},
 		{name: "a host of another distribution", suite: "bookworm",
 			files: map[string]string{"etc/os-release": "ID=ubuntu\n", "etc/apt/sources.list.d/debian.sources": deb822}},
-	} {
+	}
+}
+
+func TestTheMirrorsOfTheHost(t *testing.T) {
+	for _, c := range mirrorCases() {
 		t.Run(c.name, func(t *testing.T) {
 			files := map[string]string{"etc/os-release": debianHost, debianKey: "key"}
 			for name, content := range c.files {
@@ -192,26 +201,15 @@ func TestAFailureOfMmdebstrapShowsItsLastLinesAndAHint(t *testing.T) {
 	}
 }
 
-// TestNothingOfMmdebstrapSurvivesACancel: every process of the fake holds the writing end of a pipe, also one that has
-// left its process group (which an ordinary user's could survive in; there mmdebstrap has namespaces of its own).
-func TestNothingOfMmdebstrapSurvivesACancel(t *testing.T) {
-	a, _ := newAdder(t)
-	fifo := filepath.Join(t.TempDir(), "fifo")
+// deathWatch makes a fifo and returns a channel that gets one value when every process that has opened it for writing
+// is gone.
+func deathWatch(t *testing.T) (fifo string, gone <-chan error) {
+	t.Helper()
+	fifo = filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	leave := ""
-	if os.Geteuid() == 0 {
-		leave = "setsid "
-	}
-	fakeBootstrap(t, a, `exec 3>`+fifo+`; trap '' TERM INT HUP; `+leave+`sleep 1000 & mkdir -p "$TMPDIR/x"; echo "I: extracting archives..." >&2; sleep 1000`)
-	ctx, cancel := context.WithCancel(t.Context())
-	a.Progress = func(line string) {
-		if strings.Contains(line, "extracting archives") {
-			cancel()
-		}
-	}
-	ended := make(chan error, 1) // closed by nobody: one value, sent by the reader
+	ended := make(chan error, 1) // closed by nobody
 	go func() {
 		f, err := os.Open(fifo)
 		if err == nil {
@@ -220,13 +218,91 @@ func TestNothingOfMmdebstrapSurvivesACancel(t *testing.T) {
 		}
 		ended <- err
 	}()
-	if _, err := a.Add(ctx, "x", "debian:bookworm"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	return fifo, ended
+}
+
+// stubborn is a fake that opens the fifo, hears no signal and waits, with a child that has left its process group where
+// that must not help it (an ordinary user's mmdebstrap has namespaces of its own, the fake has not).
+func stubborn(fifo string) string {
+	leave := ""
+	if os.Geteuid() == 0 {
+		leave = "setsid "
 	}
-	if err := <-ended; err != nil {
+	return "exec 3>" + fifo + "; trap '' TERM INT HUP; " + leave + `sleep 1000 & mkdir -p "$TMPDIR/x"; ` +
+		`echo "I: extracting archives..." >&2; sleep 1000`
+}
+
+func TestNothingOfMmdebstrapSurvivesACancel(t *testing.T) {
+	a, _ := newAdder(t)
+	fifo, gone := deathWatch(t)
+	fakeBootstrap(t, a, stubborn(fifo))
+	cancelWhenSaid(t, a, "extracting archives")
+	if err := <-gone; err != nil {
 		t.Error(err)
 	}
 	checkNoLeftovers(t, a.Dir)
+}
+
+// cancelWhenSaid adds a Debian and cancels it when it says text.
+func cancelWhenSaid(t *testing.T, a *Adder, text string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a.Progress = func(line string) {
+		if strings.Contains(line, text) {
+			cancel()
+		}
+	}
+	if _, err := a.Add(ctx, "x", "debian:bookworm"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// victim names the store of a process that only adds a Debian to it, until it is killed.
+const victim = "CAISSON_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victim); dir != "" {
+		a := &Adder{Dir: dir, root: os.Getenv(victim + "_ROOT"), Progress: func(line string) { fmt.Println(line) }}
+		_, err := a.Add(context.Background(), "x", "debian:bookworm")
+		fmt.Println("it ended:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func TestNothingOfMmdebstrapSurvivesAKill(t *testing.T) {
+	a, _ := newAdder(t)
+	fifo, gone := deathWatch(t)
+	fakeBootstrap(t, a, stubborn(fifo))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), victim+"="+a.Dir, victim+"_ROOT="+a.root)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan() && !strings.Contains(lines.Text(), "extracting"); {
+		if strings.Contains(lines.Text(), "ended") {
+			t.Fatal(lines.Text())
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait() // it was killed
+	if err := <-gone; err != nil {
+		t.Error(err)
+	}
+	// The next add sweeps the stage of the dead one.
+	a.Progress = nil
+	mustAdd(t, a, "y", write(t, "r.tar", mergedRoot(t)))
 }
 
 func TestMissingProgramsAndKeysAreNamed(t *testing.T) {
@@ -256,6 +332,13 @@ func TestARealDebian(t *testing.T) {
 		t.Fatalf("this test needs root and mmdebstrap (apt-get install mmdebstrap): %v", err)
 	}
 	a, n := newAdder(t)
+	// Stopped where /dev, /proc and /sys of the host are mounted in it: removing it must not reach through them.
+	cancelWhenSaid(t, a, "installing essential packages")
+	if at := mountBelow(filepath.Dir(a.Dir)); at != "" {
+		t.Errorf("%s is mounted", at)
+	}
+	checkNoLeftovers(t, a.Dir)
+	a.Progress = n.add
 	e := mustAdd(t, a, "debian:bookworm", "debian:bookworm")
 	t.Logf("%d MiB; said was:\n%s", e.Size>>20, n.text())
 	img := image(t, a, e)
@@ -280,6 +363,12 @@ func TestARealDebian(t *testing.T) {
 	if sources := contents["etc/apt/sources.list"]; !strings.Contains(sources, "bookworm") {
 		t.Errorf("sources.list is %q", sources)
 	}
+	updateLists(t, img)
+}
+
+// updateLists runs apt-get update in an image, as a RUN would.
+func updateLists(t *testing.T, img gcr.Image) {
+	t.Helper()
 	root := t.TempDir()
 	layers, err := img.Layers()
 	if err != nil {
@@ -302,7 +391,7 @@ func TestARealDebian(t *testing.T) {
 		t.Fatal(err)
 	}
 	update := exec.CommandContext(t.Context(), "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-		`mkdir -p "$0/dev" && mount -t tmpfs tmpfs "$0/dev" && mknod -m 666 "$0/dev/null" c 1 3 && `+
+		`mount -t tmpfs tmpfs "$0/dev" && mknod -m 666 "$0/dev/null" c 1 3 && `+
 			`exec chroot "$0" apt-get -q --error-on=any update`, root)
 	if out, err := update.CombinedOutput(); err != nil {
 		t.Errorf("apt-get update: %v: %s", err, out)

@@ -14,6 +14,9 @@ import (
 // says more about them than any waiting here.
 const killPatience = time.Second
 
+// hangupPeriod is the time between two HUPs to an interactive shell.
+const hangupPeriod = 200 * time.Millisecond
+
 // command is what was started. Its process group has the number of its process.
 type command struct {
 	pid    int
@@ -28,7 +31,8 @@ type guard struct {
 	reaped <-chan syscall.WaitStatus
 
 	terminating bool
-	told        map[int]bool // process groups that have got TERM
+	told        map[int]bool     // process groups that were asked to end
+	hangup      <-chan time.Time // ticks while interactive shells are asked to end
 	status      *syscall.WaitStatus
 }
 
@@ -60,14 +64,16 @@ func (g *guard) watch(said <-chan wire.Message, stop <-chan os.Signal) syscall.W
 			case wire.KindResize:
 				g.resize(m.Rows, m.Cols)
 			}
+		case <-g.hangup:
+			g.hangUpShells()
 		case <-timeout:
 			return g.kill()
 		}
 	}
 }
 
-// terminate sends TERM to the command's process group and starts the grace period; repeated, it changes nothing. On a
-// terminal the foreground group gets it too, and HUP before, because an interactive shell ignores TERM.
+// terminate asks the command's process group to end, on a terminal the foreground group too, and starts the grace
+// period; repeated, it changes nothing.
 func (g *guard) terminate(timeout <-chan time.Time) <-chan time.Time {
 	if g.terminating {
 		return timeout
@@ -80,13 +86,35 @@ func (g *guard) terminate(timeout <-chan time.Time) <-chan time.Time {
 		}
 	}
 	for group := range g.told {
+		g.ask(group)
+	}
+	return time.After(g.grace)
+}
+
+// ask sends a process group TERM, and on a terminal HUP.
+//
+// An interactive shell ignores TERM, and gets only HUP, and that again and again: bash forgets one that comes just
+// before it waits for a key, and readline(3) one that a TERM follows. Nobody else gets a signal twice, because it means
+// to drop everything.
+func (g *guard) ask(group int) {
+	if g.command.master >= 0 && controlsJobs("/proc", group) {
+		syscall.Kill(group, syscall.SIGHUP)
+		g.hangup = time.Tick(hangupPeriod)
+	} else {
+		g.signal(group, syscall.SIGTERM)
 		if g.command.master >= 0 {
 			g.signal(group, syscall.SIGHUP)
 		}
-		g.signal(group, syscall.SIGTERM)
-		g.signal(group, syscall.SIGCONT) // a stopped process acts on nothing else
 	}
-	return time.After(g.grace)
+	g.signal(group, syscall.SIGCONT) // a stopped process acts on nothing else
+}
+
+func (g *guard) hangUpShells() {
+	for leader := range g.told {
+		if controlsJobs("/proc", leader) {
+			syscall.Kill(leader, syscall.SIGHUP)
+		}
+	}
 }
 
 // terminateRest sends TERM to the processes of groups that have not got it: with the command gone, nobody else will end

@@ -6,6 +6,26 @@ import (
 	"strconv"
 )
 
+// jobControl are the signals that every shell with job control ignores: TSTP, TTIN and TTOU, as bits of a signal mask.
+const jobControl = 1<<(20-1) | 1<<(21-1) | 1<<(22-1)
+
+// controlsJobs tells an interactive shell from other programs, by what it ignores.
+func controlsJobs(dir string, pid int) bool {
+	status, err := os.ReadFile(dir + "/" + strconv.Itoa(pid) + "/status")
+	return err == nil && ignored(status)&jobControl == jobControl
+}
+
+// ignored reads the mask of ignored signals out of proc_pid_status(5).
+func ignored(status []byte) uint64 {
+	_, after, _ := bytes.Cut(status, []byte("\nSigIgn:\t"))
+	mask, _, _ := bytes.Cut(after, []byte("\n"))
+	n, err := strconv.ParseUint(string(mask), 16, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // process is one line of the process table.
 type process struct{ pid, group int }
 

@@ -27,6 +27,24 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestShellsWithJobControlAreTold(t *testing.T) {
+	for _, tt := range []struct {
+		name, status string
+		want         bool
+	}{
+		{"an interactive bash", "Name:\tbash\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000384004\nSigCgt:\t000000004b813efb\n", true},
+		{"make", "Name:\tmake\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000384004\n", false},
+		{"a program that ignores one of them", "Name:\tx\nSigIgn:\t0000000000200000\n", false},
+		{"no status", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ignored([]byte(tt.status))&jobControl == jobControl; got != tt.want {
+				t.Errorf("told as a shell: %v", got)
+			}
+		})
+	}
+}
+
 func TestProcessesListsThisOne(t *testing.T) {
 	for _, p := range processes("/proc") {
 		if p.pid == os.Getpid() && p.group == syscall.Getpgrp() {

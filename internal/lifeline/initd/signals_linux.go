@@ -21,6 +21,7 @@ func catchSignals() <-chan os.Signal {
 		switch n {
 		case syscall.SIGKILL, syscall.SIGSTOP: // cannot be set
 		case syscall.SIGURG: // the runtime's own, harmless
+		case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP: // Notify would not bring back a handler taken away here
 		default:
 			setDefault(n)
 		}

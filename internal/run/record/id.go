@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,7 +22,7 @@ const (
 	shortChars = 4 // as many characters of an id's end are enough to name it
 )
 
-var idForm = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{13}$`)
+var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{13}$`) })
 
 func newID(now time.Time) string {
 	var random [4]byte
@@ -40,7 +41,7 @@ func base32(n uint64, chars int) string {
 }
 
 // isID says whether name can be the name of a record's folder.
-func isID(name string) bool { return idForm.MatchString(name) }
+func isID(name string) bool { return idForm().MatchString(name) }
 
 // idTime is when the run of that id started.
 func idTime(id string) time.Time {

@@ -44,7 +44,8 @@ compile() {
 artifacts() {
     local readelf=$1 name machine
     for name in libtensor.so.1.0.0 libtensor.a tensor tensor_tests; do
-        machine=$("$readelf" -h "/work/build/$name" | sed -n 's/^ *Machine: *\(Advanced Micro Devices \)\?//p' | sort -u)
+        machine=$("$readelf" -h "/work/build/$name" | sed -n 's/^ *Machine: *//p' | sort -u)
+        machine=${machine#Advanced Micro Devices }
         printf 'build/%-20s %8d  %s\n' "$name" "$(stat -c %s "/work/build/$name")" "$machine"
     done
 }

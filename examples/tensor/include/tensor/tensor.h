@@ -78,7 +78,10 @@ TENSOR_API void tensor_fill(tensor *t, float value);
 
 /* ---- random numbers ---- */
 
-/* A generator of random numbers. The same seed gives the same numbers on every platform; it is not for secrets. */
+/*
+ * A generator of random numbers; not for secrets. The same seed gives the same numbers on every platform, normally
+ * distributed ones but for how the C library rounds its logarithms and sines.
+ */
 typedef struct tensor_rng {
     uint64_t state;
 } tensor_rng;

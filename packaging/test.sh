@@ -1,0 +1,17 @@
+#!/bin/sh
+# Runs the tests. usage: packaging/test.sh short|faults|bench
+#   short   everything, with the long suites in their short form (`make test`)
+#   faults  the full number of kills, cold stores and interrupted builds
+#   bench   measurements, side by side with what a user would use instead
+set -eu
+GO=${GO:-go}
+export CAISSON_BIN="$PWD/bin/caisson"
+case "${1:-short}" in
+short)
+	"$GO" test -timeout 20m ./cmd/... ./internal/...
+	"$GO" test -timeout 20m -p 1 ./test/...
+	;;
+faults) CAISSON_FAULTS=full "$GO" test -count 1 -timeout 60m -v ./test/faults ;;
+bench) CAISSON_BENCH=full "$GO" test -count 1 -timeout 60m -v ./bench/... ;;
+*) echo "usage: $0 short|faults|bench" >&2; exit 2 ;;
+esac
