@@ -6,7 +6,7 @@ set -eu
 # A need is PACKAGE:CHECK. CHECK is a program, or a file when it begins with a slash; {arch} is the multiarch triplet.
 build="gcc:gcc libc6-dev:/usr/include/stdio.h pkg-config:pkg-config libseccomp-dev:/usr/include/seccomp.h make:make git:git"
 demo="mmdebstrap:mmdebstrap ca-certificates:/etc/ssl/certs/ca-certificates.crt"
-test="$demo busybox-static:busybox file:file runc:/usr/sbin/runc dpkg-dev:dpkg-source util-linux:script xz-utils:xz ccache:ccache sudo:sudo"
+test="$demo busybox-static:busybox file:file runc:/usr/sbin/runc dpkg-dev:dpkg-source util-linux:script xz-utils:xz bzip2:bzip2 ccache:ccache sudo:sudo"
 
 case "${1:-}" in
 build) needs="$build" ;;

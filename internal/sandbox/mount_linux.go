@@ -44,7 +44,7 @@ func (o Overlay) mountNew() error {
 			return err
 		}
 	}
-	for _, kv := range [][2]string{{"upperdir", o.Upper}, {"workdir", o.Work}} {
+	for _, kv := range [][2]string{{"source", "overlay"}, {"upperdir", o.Upper}, {"workdir", o.Work}} {
 		if err := unix.FsconfigSetString(fs, kv[0], kv[1]); err != nil {
 			return err
 		}
@@ -76,6 +76,37 @@ func (o Overlay) mountOld() error {
 		err = unix.Mount("overlay", o.Target, "overlay", 0, opts)
 	}
 	return err
+}
+
+// Pin binds source, recursively, to target, which it makes. No symbolic link on the way to source is followed: who can
+// write to a folder above it cannot swap it for another one after it was checked.
+func Pin(source, target string) error {
+	fd, err := unix.Openat2(unix.AT_FDCWD, source, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+	if err != nil {
+		return fmt.Errorf("open %s for the container: %w", source, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("look at %s: %w", source, err)
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		err = unix.Mkdir(target, 0o755)
+	} else {
+		err = unix.Mknod(target, unix.S_IFREG|0o644, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("make mount point %s: %w", target, err)
+	}
+	tree, err := unix.OpenTree(fd, "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return fmt.Errorf("clone mount of %s: %w", source, err)
+	}
+	defer unix.Close(tree)
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("bind %s: %w", source, err)
+	}
+	return nil
 }
 
 // Tmpfs mounts a private file system in memory.

@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -87,7 +89,7 @@ func (t *Term) line(kind, color, text string) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first, rest, more := strings.Cut(text, "\n")
+	first, rest, more := strings.Cut(printable(text), "\n")
 	if t.color && color != "" {
 		first = color + first + reset
 	}
@@ -97,6 +99,24 @@ func (t *Term) line(kind, color, text string) {
 			fmt.Fprintf(t.w, "  %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
+}
+
+// printable shows control characters instead of sending them: a path or a build's output may come from a tree that
+// somebody sent, and a terminal obeys what it is sent.
+func printable(text string) string {
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	if !strings.ContainsFunc(text, control) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if control(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // Event writes one JSON object in JSON mode and nothing in any other. Fields are names and values in turn.

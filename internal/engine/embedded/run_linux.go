@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,7 @@ import (
 type runTask struct {
 	Overlay sandbox.Overlay
 	Scratch string            // the private tmpfs is mounted here
+	Sources []string          // folders of the caller's, pinned as mounts/0, mounts/1 …
 	Files   map[string]string // small files written into the tmpfs: name -> content
 	Runc    string
 	ID      string
@@ -34,6 +37,7 @@ const (
 	rootfsDir = "rootfs"
 	bundleDir = "bundle" // config.json and the files that are bound into /etc
 	stateDir  = "runc"
+	mountsDir = "mounts"
 )
 
 func init() { sandbox.Register("run", superviseRun) }
@@ -47,13 +51,18 @@ func superviseRun(s *sandbox.Supervisor) (int, error) {
 	if err := sandbox.Tmpfs(t.Scratch); err != nil {
 		return 0, err
 	}
-	for _, d := range []string{rootfsDir, bundleDir, stateDir} {
+	for _, d := range []string{rootfsDir, bundleDir, stateDir, mountsDir} {
 		if err := os.Mkdir(filepath.Join(t.Scratch, d), 0o755); err != nil {
 			return 0, err
 		}
 	}
 	if err := t.Overlay.Mount(); err != nil {
 		return 0, err
+	}
+	for i, source := range t.Sources {
+		if err := sandbox.Pin(source, pinned(t.Scratch, i)); err != nil {
+			return 0, err
+		}
 	}
 	for name, text := range t.Files {
 		if err := os.WriteFile(filepath.Join(t.Scratch, bundleDir, name), []byte(text), 0o644); err != nil {
@@ -64,6 +73,11 @@ func superviseRun(s *sandbox.Supervisor) (int, error) {
 		"runc", "--root", filepath.Join(t.Scratch, stateDir), "run", "--preserve-fds", "1",
 		"--bundle", filepath.Join(t.Scratch, bundleDir), t.ID,
 	}, os.Environ(), s.File(0))
+}
+
+// pinned is where the i-th source is bound inside the sandbox.
+func pinned(scratch string, i int) string {
+	return filepath.Join(scratch, mountsDir, strconv.Itoa(i))
 }
 
 // Run implements engine.Engine.
@@ -110,6 +124,12 @@ func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (run
 	}
 	scratch := e.store.path("scratch")
 	rootfs := filepath.Join(scratch, rootfsDir)
+	var sources []string
+	spec.Mounts = slices.Clone(spec.Mounts)
+	for i, m := range spec.Mounts {
+		sources = append(sources, m.Source)
+		spec.Mounts[i].Source = pinned(scratch, i)
+	}
 	oci, err := ociSpec(spec, rootfs, filepath.Join(scratch, bundleDir), initProgram)
 	if err != nil {
 		return runTask{}, err
@@ -122,7 +142,7 @@ func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (run
 	networkFiles(files, spec.Hostname)
 	return runTask{
 		Overlay: sandbox.Overlay{Lowers: rec.lowers(e.store), Upper: layer.upper(), Work: layer.work(), Target: rootfs},
-		Scratch: scratch, Files: files, Runc: runc, ID: "caisson-" + spec.ID,
+		Scratch: scratch, Sources: sources, Files: files, Runc: runc, ID: "caisson-" + spec.ID,
 	}, nil
 }
 

@@ -7,9 +7,10 @@ import (
 	"syscall"
 )
 
-// startConfined starts a program that dies with its caller and takes all that it has started with it. As root it is
-// the first process of a PID namespace and mounts in a mount namespace of its own, so that nothing of it survives even
-// SIGKILL. The calling goroutine must be locked to its thread until the program has ended.
+// startConfined starts a program whose whole process group ends with a cancel. As root it is also the first process of
+// a PID namespace and mounts in a mount namespace of its own: nothing that it has started, wherever that has gone,
+// survives a cancel or a SIGKILL of the caller. As an ordinary user a SIGKILL of the caller ends the program itself
+// only. The calling goroutine must be locked to its thread until the program has ended.
 func startConfined(cmd *exec.Cmd) error {
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.SysProcAttr = attr

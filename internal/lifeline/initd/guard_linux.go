@@ -32,7 +32,7 @@ type guard struct {
 
 	terminating bool
 	told        map[int]bool     // process groups that were asked to end
-	hangup      <-chan time.Time // ticks while interactive shells are asked to end
+	hangup      <-chan time.Time // ticks on a terminal while it is asked to end
 	status      *syscall.WaitStatus
 }
 
@@ -81,6 +81,7 @@ func (g *guard) terminate(timeout <-chan time.Time) <-chan time.Time {
 	g.terminating = true
 	g.told = map[int]bool{g.command.pid: true}
 	if g.command.master >= 0 {
+		g.hangup = time.Tick(hangupPeriod)
 		if group, err := unix.IoctlGetInt(g.command.master, unix.TIOCGPGRP); err == nil && group > 1 {
 			g.told[group] = true
 		}
@@ -99,7 +100,6 @@ func (g *guard) terminate(timeout <-chan time.Time) <-chan time.Time {
 func (g *guard) ask(group int) {
 	if g.command.master >= 0 && controlsJobs("/proc", group) {
 		syscall.Kill(group, syscall.SIGHUP)
-		g.hangup = time.Tick(hangupPeriod)
 	} else {
 		g.signal(group, syscall.SIGTERM)
 		if g.command.master >= 0 {
@@ -109,6 +109,7 @@ func (g *guard) ask(group int) {
 	g.signal(group, syscall.SIGCONT) // a stopped process acts on nothing else
 }
 
+// hangUpShells looks anew who is a shell: readline(3) un-ignores the signals for an instant when it begins.
 func (g *guard) hangUpShells() {
 	for leader := range g.told {
 		if controlsJobs("/proc", leader) {
