@@ -80,7 +80,7 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	if err != nil || r.BuildOnly {
 		return 0, err
 	}
-	req, notes, err := request(e, p, pl, r, user)
+	req, notes, err := newRequest(e, p, pl, r, user)
 	if err != nil {
 		return 0, err
 	}
@@ -93,8 +93,8 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	return out.Code, nil
 }
 
-// request gathers what a run needs besides its image and command, and what is to be said about it.
-func request(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (run.Request, []string, error) {
+// newRequest gathers what a run needs besides its image and command, and what is to be said about it.
+func newRequest(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (run.Request, []string, error) {
 	var none run.Request
 	v, err := view.InPlace(view.Options{Root: p.Root, Project: p.Name, UID: user.UID, GID: user.GID})
 	if err != nil {

@@ -102,8 +102,8 @@ func (c *Conn) Start(req Request, stdin, stdout, stderr *os.File) error {
 	return nil
 }
 
-// Terminate asks the command to end: TERM to its process group, KILL to all that is left after the grace period. With a
-// terminal the foreground group gets HUP and TERM as well.
+// Terminate asks the command to end: TERM to its process group, KILL to all that is left after the grace period. On a
+// terminal both the command's and the foreground group get TERM and HUP; an interactive shell only HUP.
 func (c *Conn) Terminate() error { return c.tell(wire.Message{Kind: wire.KindTerminate}) }
 
 // Kill ends everything in the container at once.

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 
 	"caisson/internal/engine"
@@ -133,6 +132,3 @@ func environment(r engine.RunSpec) []string {
 	}
 	return env
 }
-
-// platform of images that this machine runs by itself.
-func platform() string { return "linux/" + runtime.GOARCH }

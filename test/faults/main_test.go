@@ -1,0 +1,112 @@
+// Package faults kills, fills, damages and forges: it tests what has to hold when something goes wrong. The short form
+// does a fifth of the kills; CAISSON_FAULTS=full does them all.
+package faults
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"caisson/test/harness"
+)
+
+// times is how often something random is tried: n in the full form, a fifth of it in the short one.
+func times(n int) int {
+	if os.Getenv("CAISSON_FAULTS") == "full" {
+		return n
+	}
+	return n / 5
+}
+
+// client is a caisson that runs beside the test.
+type client struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	out  lockedBuffer
+	errs lockedBuffer
+	gone chan struct{} // closed when it has ended
+}
+
+// start starts a caisson and makes sure that it does not outlive the test.
+func start(t testing.TB, c harness.Command) *client {
+	t.Helper()
+	cl := &client{t: t, gone: make(chan struct{}), cmd: c.Cmd(context.Background(), t)}
+	cl.cmd.Stdout, cl.cmd.Stderr = &cl.out, &cl.errs
+	cl.cmd.WaitDelay = 5 * time.Second
+	if err := cl.cmd.Start(); err != nil {
+		t.Fatalf("start caisson: %v", err)
+	}
+	go func() {
+		defer close(cl.gone)
+		_ = cl.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cl.cmd.Process.Kill()
+		<-cl.gone
+	})
+	return cl
+}
+
+// kill is kill -9.
+func (c *client) kill() { c.signal(syscall.SIGKILL) }
+
+func (c *client) signal(s syscall.Signal) {
+	c.t.Helper()
+	harness.Signal(c.t, c.cmd, s)
+}
+
+// code waits for the end and returns the exit status, -1 for a killed client.
+func (c *client) code() int {
+	c.t.Helper()
+	select {
+	case <-c.gone:
+		return c.cmd.ProcessState.ExitCode()
+	case <-time.After(2 * time.Minute):
+		c.t.Fatalf("caisson %q did not end\n%s", c.cmd.Args, c.errs.String())
+		return 0
+	}
+}
+
+// says waits until the client has printed a text on standard error.
+func (c *client) says(text string) {
+	c.t.Helper()
+	if !harness.Eventually(time.Minute, func() bool { return strings.Contains(c.errs.String(), text) || c.ended() }) {
+		c.t.Fatalf("no %q within a minute:\n%s", text, c.errs.String())
+	}
+	if !strings.Contains(c.errs.String(), text) {
+		c.t.Fatalf("ended without %q:\n%s", text, c.errs.String())
+	}
+}
+
+func (c *client) ended() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// lockedBuffer can be read while a command writes to it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
