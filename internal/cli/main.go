@@ -23,7 +23,7 @@ type Build struct{ Version, Commit, Date string }
 func Main(args []string, b Build) int {
 	command, rest, err := Split(args)
 	if err != nil {
-		return fail(term.New(os.Stderr, term.Auto), err)
+		return fail(term.New(os.Stderr, modeIn(args)), err)
 	}
 	switch command {
 	case "help":

@@ -25,7 +25,7 @@ import (
 func runCommand(words []string, b Build) int {
 	r, err := ParseRun(words, os.LookupEnv)
 	if err != nil {
-		return fail(term.New(os.Stderr, term.Auto), err)
+		return fail(term.New(os.Stderr, modeIn(words)), err)
 	}
 	switch {
 	case r.Help:
@@ -51,6 +51,16 @@ func runCommand(words []string, b Build) int {
 		return fail(s.term, err)
 	}
 	return code
+}
+
+// modeIn finds out how to speak about a line that cannot be read: who asked for JSON gets it.
+func modeIn(words []string) term.Mode {
+	for i, w := range words {
+		if w == "--output=json" || w == "--output" && i+1 < len(words) && words[i+1] == "json" {
+			return term.JSON
+		}
+	}
+	return term.Auto
 }
 
 // ciVariables pass into every run where they are set. Jenkins ends a job's processes by finding these in their

@@ -26,6 +26,7 @@ import (
 	"github.com/moby/buildkit/solver/bboltcachestorage"
 	"github.com/moby/buildkit/util/bklog"
 	"github.com/moby/buildkit/util/db/boltutil"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/network/netproviders"
 	"github.com/moby/buildkit/util/resolver"
 	"github.com/moby/buildkit/worker"
@@ -57,7 +58,9 @@ func Serve(req wire.ServeRequest, socket *os.File) error {
 	if err != nil {
 		return err
 	}
-	srv := grpc.NewServer(grpc.WaitForHandlers(true), grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20))
+	srv := grpc.NewServer(grpc.WaitForHandlers(true), grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20),
+		// Without these an error loses its kind on the way, and with it the line of the Dockerfile.
+		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor), grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor))
 	c.Register(srv)
 	served := make(chan error, 1) // one value, when Serve returns
 	go func() { served <- srv.Serve(lis) }()

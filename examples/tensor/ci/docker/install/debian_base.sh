@@ -14,10 +14,17 @@ path-exclude=/usr/share/locale/*
 path-exclude=/usr/share/man/*
 EOF
 
-apt-get update -qq
+# What apt and dpkg have to say is hundreds of lines, which matter only when something fails.
+quietly() {
+    "$@" > /tmp/apt.log 2>&1 || { cat /tmp/apt.log; exit 1; }
+    rm /tmp/apt.log
+}
+
+packages=(ccache cmake ninja-build python3 "$@")
+echo "installing ${packages[*]}"
+quietly apt-get update -qq
 # A build that dies starts from nothing again, so dpkg need not wait for the disk after each file.
-apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
-    ccache cmake ninja-build python3 "$@"
+quietly apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "${packages[@]}"
 
 # Neither package lists nor archives belong in the image.
 apt-get clean
