@@ -32,7 +32,8 @@ func (o Overlay) Mount() error {
 	return nil
 }
 
-// mountNew uses the mount API of Linux 5.2 with overlayfs' "lowerdir+" of 6.8: no escapes and no limit on the length.
+// mountNew uses the mount API of Linux 5.2 with overlayfs' "lowerdir+" of 6.8: no limit on the length. Lower folders are
+// taken as they are, but backslashes of the other two are still escapes.
 func (o Overlay) mountNew() error {
 	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
@@ -44,7 +45,7 @@ func (o Overlay) mountNew() error {
 			return err
 		}
 	}
-	for _, kv := range [][2]string{{"source", "overlay"}, {"upperdir", o.Upper}, {"workdir", o.Work}} {
+	for _, kv := range [][2]string{{"source", "overlay"}, {"upperdir", escape(o.Upper)}, {"workdir", escape(o.Work)}} {
 		if err := unix.FsconfigSetString(fs, kv[0], kv[1]); err != nil {
 			return err
 		}
@@ -108,6 +109,8 @@ func Pin(source, target string) error {
 	}
 	return nil
 }
+
+func escape(path string) string { return strings.ReplaceAll(path, `\`, `\\`) }
 
 // Tmpfs mounts a private file system in memory.
 func Tmpfs(target string) error {
