@@ -146,7 +146,7 @@ func (s *session) sweep(e *embedded.Engine) ([]engine.Leftover, error) {
 // fail says what went wrong and returns the exit status for it.
 func fail(t *term.Term, err error) int {
 	if code, ok := run.SignalStatus(err); ok {
-		t.Error(fmt.Sprintf("ended by a signal: %v", err))
+		t.Error(fmt.Sprintf("ended by signal %d", code-128))
 		return code
 	}
 	t.Error(explain(err))

@@ -100,6 +100,7 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	req.Image, req.Command = img, command
 	out, err := run.Do(s.in, e, req, func(text string) { s.term.Note("%s: %s", pl.Name, text) })
 	s.sayEnd(pl.Name, out, err, isDefault)
+	s.pruneRecords(req.StateDir)
 	return out.Code, nil
 }
 
@@ -169,6 +170,17 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 func (s *session) buildEvent(platform string) func(engine.Event) {
 	return func(e engine.Event) {
 		s.term.Event(e.Kind, "platform", platform, "step", e.Step, "state", e.State, "text", e.Text)
+	}
+}
+
+// pruneRecords drops old records once there are a quarter more than are kept: looking at each one takes milliseconds.
+func (s *session) pruneRecords(dir string) {
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) <= record.KeepRecords*5/4 {
+		return
+	}
+	if _, err := record.Prune(dir, record.KeepRecords, record.KeepAge, record.KeepBytes); err != nil {
+		s.term.Warn("%v", err)
 	}
 }
 

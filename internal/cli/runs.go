@@ -58,6 +58,9 @@ func state(e record.Entry) string {
 		}
 		return fmt.Sprintf("%s (%d)", e.End.How, e.End.Code)
 	}
+	if e.State == record.StateDead { // no command has marked it yet
+		return string(record.Killed)
+	}
 	return string(e.State)
 }
 

@@ -76,7 +76,7 @@ func (tr *traces) processes() []string {
 		}
 		for _, file := range []string{"environ", "cmdline", "mountinfo"} {
 			b, _ := os.ReadFile(filepath.Join("/proc", e.Name(), file)) // gone meanwhile, or a zombie, which has none
-			if bytes.Contains(b, []byte(tr.store)) || bytes.Contains(b, []byte(tr.mark)) {
+			if bytes.Contains(b, []byte(tr.store+"\x00")) || bytes.Contains(b, []byte(tr.store+"/")) || bytes.Contains(b, []byte(tr.mark)) {
 				found = append(found, fmt.Sprintf("process %d (%s, by its %s)", pid, commandOf(pid), file))
 				break
 			}
@@ -157,9 +157,12 @@ func (tr *traces) runs() map[string]*ending {
 		tr.t.Fatal(err)
 	}
 	for _, f := range files {
-		var status struct{ End *ending }
 		b, err := os.ReadFile(f)
-		if err == nil && len(b) > 0 {
+		if err == nil && len(b) == 0 {
+			continue // a client that died over making its record
+		}
+		var status struct{ End *ending }
+		if err == nil {
 			err = json.Unmarshal(b, &status)
 		}
 		if err != nil {

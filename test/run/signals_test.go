@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"caisson/test/harness"
-
 )
 
 // stubborn says "ready", and "asked" when it is asked to end, which it does not.
@@ -192,7 +191,7 @@ func TestAnInterruptedMakeLeavesNoTruncatedTarget(t *testing.T) {
 			l := tr.start(t, "-p", "tools", "make", "-j4", "-C", "/work/demo")
 			if !harness.Eventually(patience, func() bool {
 				whole, truncated := targets(t, tr)
-				return whole > 0 && truncated > 1
+				return truncated > 0 && whole+truncated > 4 // of the first four at least one is done with
 			}) {
 				t.Fatalf("make does not get there\n%s", l.stderr.String())
 			}

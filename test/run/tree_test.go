@@ -174,3 +174,32 @@ func owner(t *testing.T, path string) (uid, gid int) {
 	st := info.Sys().(*syscall.Stat_t)
 	return int(st.Uid), int(st.Gid)
 }
+
+// list is the names in a folder.
+func list(t *testing.T, dir ...string) []string {
+	t.Helper()
+	es, err := os.ReadDir(filepath.Join(dir...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range es {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// size is the bytes of all files below a folder.
+func size(t *testing.T, dir ...string) (bytes int64) {
+	t.Helper()
+	err := filepath.Walk(filepath.Join(dir...), func(_ string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}

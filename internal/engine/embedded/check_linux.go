@@ -151,6 +151,11 @@ func probe(storeDir string) error {
 	if err != nil {
 		return err
 	}
+	making, err := store.makingLayers() // no sweep takes the folder away meanwhile
+	if err != nil {
+		return err
+	}
+	defer making.Close()
 	dir, err := os.MkdirTemp(store.path("fs"), ".probe-")
 	if err != nil {
 		return err

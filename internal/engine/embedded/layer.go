@@ -23,6 +23,11 @@ const cgroupsFile = "cgroups.json"
 
 // newLayer makes a run's layer under a hidden name and shows it once it is locked: a sweep never meets one that is not.
 func (s Store) newLayer(id string) (*layer, error) {
+	making, err := s.makingLayers()
+	if err != nil {
+		return nil, storeError(string(s), err)
+	}
+	defer making.Close()
 	l := &layer{dir: s.path("fs", "."+id)}
 	if err := os.Mkdir(l.dir, 0o700); err != nil {
 		return nil, storeError(string(s), err)
@@ -38,6 +43,41 @@ func (s Store) newLayer(id string) (*layer, error) {
 	}
 	l.dir = shown
 	return l, nil
+}
+
+// makingLayers locks the folder of layers, shared, for as long as one is made in it under a hidden name.
+func (s Store) makingLayers() (*os.File, error) { return s.lockLayers(unix.LOCK_SH) }
+
+func (s Store) lockLayers(how int) (*os.File, error) {
+	f, err := os.Open(s.path("fs"))
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, how); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// deadLayers lists the folder of layers. Nobody is making one while the lock is held: hidden ones are dead clients' then,
+// and those that follow have other names. Otherwise only the old ones are.
+func (s Store) deadLayers() (candidates []string, err error) {
+	lock, busy := s.lockLayers(unix.LOCK_EX | unix.LOCK_NB)
+	if busy == nil {
+		defer lock.Close()
+	}
+	es, err := os.ReadDir(s.path("fs"))
+	if err != nil {
+		return nil, storeError(string(s), err)
+	}
+	for _, e := range es {
+		dir := s.path("fs", e.Name())
+		if !strings.HasPrefix(e.Name(), ".") || busy == nil || olderThan(dir, layerSettle) {
+			candidates = append(candidates, dir)
+		}
+	}
+	return candidates, nil
 }
 
 func (l *layer) fill(id string) (err error) {
@@ -79,19 +119,14 @@ func (l *layer) sweep() (left []engine.Leftover, err error) {
 	return append(left, engine.Leftover{Kind: "folder", Name: l.dir}), nil
 }
 
-// sweepLayers removes the layers of dead clients: those whose lock is free. A hidden folder is one that a client died
-// over, or is just making; it is taken only when it is old.
+// sweepLayers removes the layers of dead clients: those whose lock is free.
 func (s Store) sweepLayers() ([]engine.Leftover, error) {
-	es, err := os.ReadDir(s.path("fs"))
+	dirs, err := s.deadLayers()
 	if err != nil {
-		return nil, storeError(string(s), err)
+		return nil, err
 	}
 	var all []engine.Leftover
-	for _, e := range es {
-		dir := s.path("fs", e.Name())
-		if strings.HasPrefix(e.Name(), ".") && !olderThan(dir, layerSettle) {
-			continue
-		}
+	for _, dir := range dirs {
 		f, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if err != nil {
 			continue // alive, or gone meanwhile

@@ -2,6 +2,7 @@ package initd
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,7 +103,7 @@ func enter(dir string, attr *syscall.ProcAttr) *failure {
 	if dir == "" {
 		dir = "/"
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil && !os.IsPermission(err) {
+	if err := makeDir(dir, attr.Sys.Credential); err != nil && !os.IsPermission(err) {
 		return &failure{reason: "make the working directory: " + err.Error()}
 	}
 	err := os.Chdir(dir)
@@ -114,6 +115,25 @@ func enter(dir string, attr *syscall.ProcAttr) *failure {
 		return &failure{reason: "enter the working directory: " + err.Error()}
 	}
 	return nil
+}
+
+// makeDir makes a folder that is missing: as the user where they may, so that one in the source tree is theirs, else as
+// root.
+func makeDir(dir string, user *syscall.Credential) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	runtime.LockOSThread() // the file system's user is the thread's
+	defer runtime.UnlockOSThread()
+	unix.Setfsgid(int(user.Gid))
+	unix.Setfsuid(int(user.Uid))
+	err := os.MkdirAll(dir, 0o755)
+	unix.Setfsuid(0)
+	unix.Setfsgid(0)
+	if err == nil {
+		return nil
+	}
+	return os.MkdirAll(dir, 0o755)
 }
 
 // ownPipes gives anonymous pipes to the user, as runc does: otherwise the command could not open /dev/stdout. Files and

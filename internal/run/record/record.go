@@ -75,10 +75,11 @@ func (r *Record) create() (err error) {
 	if err = lockWait(r.file); err != nil {
 		return err
 	}
-	if err = r.status.write(r.file); err != nil {
+	// The mark comes first: whoever died over the status is found, and said to be killed.
+	if err = mark(r.dir, r.status.ID); err != nil {
 		return err
 	}
-	return mark(r.dir, r.status.ID)
+	return r.status.write(r.file)
 }
 
 // mark makes a run's name in live/: a second name of its status, which is cheaper than a new file, or an empty file
