@@ -34,7 +34,9 @@ $(B)/runc: packaging/runc/go.mod packaging/runc/go.sum packaging/runc/tools.go
 	cd packaging/runc && CGO_ENABLED=1 $(GO) build -trimpath -tags 'seccomp netgo osusergo' \
 		-ldflags '-s -w -extldflags -static' -o $(CURDIR)/$@ github.com/opencontainers/runc
 
-install: bin/caisson
+# Not built anew: `sudo make install` needs no Go.
+install:
+	@test -x bin/caisson || { echo 'bin/caisson is missing: run `make` first' >&2; exit 1; }
 	install -D -m 0755 bin/caisson $(DESTDIR)$(PREFIX)/bin/caisson
 
 demo: bin/caisson

@@ -32,7 +32,7 @@ func TestCaissonStartsAtOnce(t *testing.T) {
 	s := interleave(t, rounds(25, 9), caisson(command(store, project, "version")), runc)
 	r := compare(s[0], s[1])
 	limit := max(startLimit, time.Duration(startShare*float64(r.theirs)))
-	row(t, "start", "`caisson version`", "a bare `runc run true`", r, "at most "+ms(limit),
+	row(t, "`caisson version`", "a bare `runc run true`", r, "at most "+ms(limit),
 		float64(r.ours) <= float64(limit)*tolerance())
 }
 
@@ -44,7 +44,7 @@ func TestACachedRunCostsLittleMoreThanABareRunc(t *testing.T) {
 			c.Must(t) // makes the image
 			s := interleave(t, rounds(25, 9), caisson(c), bare(t, command(store, project), platform))
 			r := compare(s[0], s[1])
-			row(t, "run-"+platform, "`caisson -p P true`, "+platform, "a bare `runc run`, same specification", r,
+			row(t, "`caisson -p P true`, "+platform, "a bare `runc run`, same specification", r,
 				"at most 1.5", r.median <= runLimit*tolerance())
 		})
 	}

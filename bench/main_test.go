@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Unsetenv(ownMounts)
-	began := loadNow()
+	began := load()
 	code := m.Run()
 	if full && code == 0 {
 		if err := writeResults("RESULTS.md", began); err != nil {

@@ -80,6 +80,11 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 		}
 		command = []string{"/work/" + p.Name + "/" + p.Functions, project.BuildFunction(pl.Name)}
 	}
+	if r.Interactive {
+		if err := run.CheckTerminal(); err != nil {
+			return 0, err
+		}
+	}
 	e, err := s.openEngine()
 	if err != nil {
 		return 0, err
@@ -133,7 +138,7 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 	name := p.ImageName(r.Registry, pl.Name)
 	cacheDir := e.Store().ImageCache()
 	if r.RunOnly {
-		key, err := image.Current(cacheDir, name)
+		key, err := image.Current(cacheDir, name, pl.Context)
 		if err == nil {
 			var img engine.Image
 			if img, err = e.Image(s.in.Context, key); err == nil {

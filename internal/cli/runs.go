@@ -111,7 +111,11 @@ func logs(s *session, words []string) error {
 
 func (s *session) find(words []string) (record.Entry, error) {
 	if len(words) == 1 {
-		return record.Find(s.records(), words[0])
+		e, err := record.Find(s.records(), words[0])
+		if errors.Is(err, record.ErrNoRun) {
+			err = fmt.Errorf("%w; `caisson ps -a` lists them all", err)
+		}
+		return e, err
 	}
 	all, err := record.List(s.records())
 	if err == nil && len(all) == 0 {

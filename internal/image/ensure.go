@@ -19,7 +19,7 @@ type Builder interface {
 
 // Request says which image is wanted.
 type Request struct {
-	Name       string            // for people and for the last key: "projectci/build.armv7"
+	Name       string            // for people: "projectci/build.armv7"
 	Dockerfile string            // absolute path
 	Context    string            // absolute path of the context folder
 	Target     string            // stage, "" is the last one
@@ -112,7 +112,7 @@ func (r Request) reason(key Key, lookup error) string {
 	if lookup != engine.ErrNoImage { // it says more: a damaged record
 		return lookup.Error()
 	}
-	why, err := Why(r.CacheDir, r.Name, key)
+	why, err := Why(r.CacheDir, place(r.Name, r.Context), key)
 	if err != nil {
 		return err.Error()
 	}
@@ -121,23 +121,28 @@ func (r Request) reason(key Key, lookup error) string {
 
 // setCurrent remembers the key that the image's name stands for now, for -R and for the reason of the next build.
 func (r Request) setCurrent(key Key) error {
-	path := currentPath(r.CacheDir, r.Name)
+	here := place(r.Name, r.Context)
+	path := currentPath(r.CacheDir, here)
 	if old, err := os.ReadFile(path); err == nil && string(old) == key.Sum {
 		return nil
 	}
-	if err := SaveManifest(r.CacheDir, r.Name, key); err != nil {
+	if err := SaveManifest(r.CacheDir, here, key); err != nil {
 		return err
 	}
 	return writeAtomic(path, []byte(key.Sum))
 }
 
-func currentPath(cacheDir, name string) string {
-	return filepath.Join(cacheDir, "current", hexSum([]byte(name)))
+// place is an image's name in one checkout: two checkouts of a project share a name, not what it stands for.
+func place(name, context string) string { return name + " from " + context }
+
+func currentPath(cacheDir, place string) string {
+	return filepath.Join(cacheDir, "current", hexSum([]byte(place)))
 }
 
-// Current returns the key that an image's name stands for, engine.ErrNoImage when it was never built.
-func Current(cacheDir, name string) (string, error) {
-	b, err := os.ReadFile(currentPath(cacheDir, name))
+// Current returns the key that an image's name stands for with this context folder, engine.ErrNoImage when it was never
+// built there.
+func Current(cacheDir, name, context string) (string, error) {
+	b, err := os.ReadFile(currentPath(cacheDir, place(name, context)))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", engine.ErrNoImage
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,12 +21,19 @@ type terminal struct {
 	done  chan struct{}
 }
 
-// openTerminal needs standard input and output to be one.
-func openTerminal() (*terminal, error) {
-	fd := int(os.Stdin.Fd())
-	if !term.IsTerminal(fd) || !term.IsTerminal(int(os.Stdout.Fd())) {
-		return nil, fmt.Errorf("-i needs a terminal on standard input and output; leave -i out to run a command in a pipe or under CI")
+// CheckTerminal says whether an interactive run is possible, so that nobody waits for an image before they are told.
+func CheckTerminal() error {
+	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+		return errors.New("-i needs a terminal on standard input and output; leave -i out to run a command in a pipe or under CI")
 	}
+	return nil
+}
+
+func openTerminal() (*terminal, error) {
+	if err := CheckTerminal(); err != nil {
+		return nil, err
+	}
+	fd := int(os.Stdin.Fd())
 	saved, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, fmt.Errorf("put the terminal into raw mode: %w", err)

@@ -35,7 +35,7 @@ func Store(t testing.TB) string {
 	if _, err := os.Stat(ready); err == nil {
 		return store
 	}
-	Command{Dir: dir, Store: store, Args: []string{"base", "add", Tiny, tinyRoot(t)}}.Must(t)
+	Command{Dir: dir, Store: store, Args: []string{"base", "add", Tiny, TinyRoot(t)}}.Must(t)
 	Command{Dir: dir, Store: store, Args: []string{"base", "add", Debian, Debian}}.Must(t)
 	if err := os.WriteFile(ready, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -43,8 +43,8 @@ func Store(t testing.TB) string {
 	return store
 }
 
-// tinyRoot makes a root file system of Debian's static busybox.
-func tinyRoot(t testing.TB) string {
+// TinyRoot makes a root file system of Debian's static busybox, the one of the small base, and returns its folder.
+func TinyRoot(t testing.TB) string {
 	t.Helper()
 	root := t.TempDir()
 	if err := os.Chmod(root, 0o755); err != nil {

@@ -52,6 +52,7 @@ func TestEntrypointAndCommandOfTheImage(t *testing.T) {
 			}
 			tr.must(t, "-p", c.platform, "-b")
 			term := tr.startTerminal(t, append([]string{"-p", c.platform, "-i"}, c.command...)...)
+			term.expect(want)
 			term.ends(0)
 			if !strings.HasSuffix("\n"+term.text(), "\n"+want) { // lines of caisson's may come before
 				t.Errorf("output is %q, want %q", term.text(), want)

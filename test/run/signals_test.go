@@ -31,9 +31,24 @@ func TestASignalEndsTheCommandAndIsInTheExitStatus(t *testing.T) {
 				t.Errorf("status %d, want %d", code, c.code)
 			}
 			within(t, took, 0, 500*time.Millisecond)
-			contains(t, l.stderr.String(), fmt.Sprintf("ended by signal %d", int(c.signal)), "caisson logs ")
+			contains(t, l.said(), fmt.Sprintf("ended by signal %d", int(c.signal)), "caisson logs ")
 		})
 	}
+}
+
+func TestASignalEndsAnImageBuild(t *testing.T) {
+	tr := newTree(t, map[string]string{"ci/docker/Dockerfile.build.slow": "FROM tiny\nRUN echo at work; sleep 1000\n"})
+	l := tr.start(t, "--output", "json", "-p", "slow", "true")
+	if !harness.Eventually(patience, func() bool { return strings.Contains(l.said(), `"text":"at work`) }) {
+		t.Fatalf("the build does not get there\n%s", l.said())
+	}
+	start := time.Now()
+	harness.Signal(t, l.cmd, syscall.SIGINT)
+	code, out, took := l.wait(t, start)
+	if code != 130 || out != "" {
+		t.Errorf("status %d, output %q\n%s", code, out, l.said())
+	}
+	within(t, took, 0, 2*time.Second)
 }
 
 // within checks how long something took.
@@ -125,7 +140,7 @@ func TestACommandThatIgnoresTermDiesAfterTheGracePeriod(t *testing.T) {
 			}
 			code, _, took := l.wait(t, start)
 			if code != c.code {
-				t.Errorf("status %d, want %d\n%s", code, c.code, l.stderr.String())
+				t.Errorf("status %d, want %d\n%s", code, c.code, l.said())
 			}
 			within(t, took, c.least, c.most)
 		})
@@ -143,7 +158,7 @@ wait`
 	l := tr.start(t, "-p", "tiny", "sh", "-c", script)
 	for range 2 {
 		if _, err := l.stdout.ReadString('\n'); err != nil {
-			t.Fatal(err, l.stderr.String())
+			t.Fatal(err, l.said())
 		}
 	}
 	harness.Signal(t, l.cmd, syscall.SIGTERM)
@@ -193,18 +208,18 @@ func TestAnInterruptedMakeLeavesNoTruncatedTarget(t *testing.T) {
 				whole, truncated := targets(t, tr)
 				return truncated > 0 && whole+truncated > 4 // of the first four at least one is done with
 			}) {
-				t.Fatalf("make does not get there\n%s", l.stderr.String())
+				t.Fatalf("make does not get there\n%s", l.said())
 			}
 			start := time.Now()
 			harness.Signal(t, l.cmd, syscall.SIGINT)
 			code, out, took := l.wait(t, start)
 			if code != 130 {
-				t.Errorf("status %d\n%s", code, l.stderr.String())
+				t.Errorf("status %d\n%s", code, l.said())
 			}
 			within(t, took, 0, 2*time.Second)
 			whole, truncated := targets(t, tr)
 			if truncated > 0 || whole == 0 {
-				t.Errorf("%d whole and %d truncated targets are left\n%s%s", whole, truncated, out, l.stderr.String())
+				t.Errorf("%d whole and %d truncated targets are left\n%s%s", whole, truncated, out, l.said())
 			}
 			tr.must(t, "-p", "tools", "make", "-j8", "-C", "/work/demo")
 			if whole, truncated := targets(t, tr); truncated > 0 || whole != 8 {

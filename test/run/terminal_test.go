@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -23,12 +24,29 @@ type terminal struct {
 	cmd         *exec.Cmd
 	master, tty *os.File
 	before      unix.Termios // the modes that it began with
+	kill        func()       // ends what is left, and with it the reading
 	mu          sync.Mutex
 	seen        []byte // all that came
 }
 
 // startTerminal starts a command on a terminal of 30 rows and 90 columns, as its controlling terminal.
 func (tr tree) startTerminal(t *testing.T, args ...string) *terminal {
+	t.Helper()
+	term := tr.startUnread(t, args...)
+	read := make(chan struct{}) // closed by the reader
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(writer(term.add), term.master) // ends with the terminal
+	}()
+	t.Cleanup(func() {
+		term.kill()
+		<-read
+	})
+	return term
+}
+
+// startUnread is startTerminal for a test that reads the terminal itself.
+func (tr tree) startUnread(t *testing.T, args ...string) *terminal {
 	t.Helper()
 	master, tty, err := pty.Open()
 	if err == nil {
@@ -45,19 +63,16 @@ func (tr tree) startTerminal(t *testing.T, args ...string) *terminal {
 	if err := term.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	read := make(chan struct{}) // closed by the reader
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(writer(term.add), master) // ends with the terminal
-	}()
-	t.Cleanup(func() {
+	term.kill = sync.OnceFunc(func() {
 		cancel()
 		if term.cmd.ProcessState == nil {
 			_ = term.cmd.Wait() // it was killed
 		}
 		tty.Close()
+	})
+	t.Cleanup(func() {
+		term.kill()
 		master.Close()
-		<-read
 	})
 	return term
 }
@@ -219,13 +234,34 @@ func TestAnInteractiveShellEndsByASignal(t *testing.T) {
 }
 
 func TestInteractiveWithoutATerminalIsRefused(t *testing.T) {
-	tr := newTree(t, nil)
+	tr := coldTree(t, nil)
 	r := tr.run(t, "-p", "tiny", "-i", "true")
 	if r.Code != 125 {
 		t.Errorf("status %d", r.Code)
 	}
 	equal(t, "standard output", r.Stdout, "")
 	contains(t, r.Stderr, "-i needs a terminal", "leave -i out")
+	if strings.Contains(r.Stderr, "building the image") {
+		t.Errorf("it is said only after the image was built:\n%s", r.Stderr)
+	}
+}
+
+func TestATerminalThatIsClosedEndsTheRun(t *testing.T) {
+	tr := newTree(t, nil)
+	for _, flags := range [][]string{{"-i"}, nil} {
+		args := append([]string{"-p", "tiny"}, flags...)
+		term := tr.startUnread(t, append(args, "sh", "-c", "echo ready; sleep 1000")...)
+		if line, err := bufio.NewReader(term.master).ReadString('\n'); err != nil || line != "ready\r\n" {
+			t.Fatalf("the first line is %q, %v", line, err)
+		}
+		start := time.Now()
+		term.master.Close()
+		_ = term.cmd.Wait() // the status is looked at
+		if code := term.cmd.ProcessState.ExitCode(); code != 129 {
+			t.Errorf("with %q: %s, want status 129", flags, term.cmd.ProcessState)
+		}
+		within(t, time.Since(start), 0, time.Second)
+	}
 }
 
 func TestWithoutInteractiveACommandDoesNotReadTheTerminal(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -80,8 +81,26 @@ func (tr tree) sh(t *testing.T, script string) string {
 type live struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
-	stderr bytes.Buffer
+	stderr safeBuffer
 	done   bool
+}
+
+// said is what came on standard error so far.
+func (l *live) said() string {
+	l.stderr.mu.Lock()
+	defer l.stderr.mu.Unlock()
+	return l.stderr.b.String()
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
 }
 
 // start starts a command; when the test ends before it, it is killed.
@@ -120,7 +139,7 @@ func (l *live) expect(t *testing.T, want string) {
 		if err != nil {
 			_ = l.cmd.Wait() // its words say more
 			l.done = true
-			t.Fatalf("no line %q came (%v)\nstdout: %s\nstderr: %s", want, err, seen.String(), l.stderr.String())
+			t.Fatalf("no line %q came (%v)\nstdout: %s\nstderr: %s", want, err, seen.String(), l.said())
 		}
 	}
 }
@@ -138,7 +157,7 @@ func (l *live) wait(t *testing.T, since time.Time) (code int, rest string, took 
 	if ee, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatal(err)
 	} else if ok && !ee.Exited() {
-		t.Fatalf("caisson did not exit by itself: %v\nstderr: %s", ee, l.stderr.String())
+		t.Fatalf("caisson did not exit by itself: %v\nstderr: %s", ee, l.said())
 	}
 	return l.cmd.ProcessState.ExitCode(), string(b), took
 }

@@ -88,52 +88,61 @@ func (s Store) connectBuilder(ctx context.Context) (*os.File, error) {
 	if _, err := s.sweepBuilder(); err != nil {
 		return nil, err
 	}
-	log, err := s.startBuilder()
+	conn, err := s.startBuilder(ctx)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := s.joinBuilder(ctx)
+	defer conn.Close()
+	f, err := greeted(ctx, conn)
 	if err != nil {
-		return nil, fmt.Errorf("start the builder: %w%s", err, lastLines(log))
+		return nil, fmt.Errorf("start the builder: %w%s", err, lastLines(s.path(builderLog)))
 	}
-	return conn, nil
+	return f, nil
 }
 
-// startBuilder starts the builder's sandbox and returns the path of its log. The listening socket is made here, so that
-// the first connection waits in its queue until the builder is ready.
-func (s Store) startBuilder() (log string, err error) {
+// startBuilder starts the builder's sandbox and returns a connection to it. The listening socket and the connection are
+// made before it, and wait in each other's queue until it is ready: a builder whose starter died has seen it connected and
+// gone, and ends at once.
+func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error) {
 	program, err := payload.Unpack(s.Payload(), payload.Engine)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	runc, err := payload.Unpack(s.Payload(), payload.Runc)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	lis, err := s.listen(builderSocket)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer lis.Close()
 	task := serveTask{Program: program, Request: wire.ServeRequest{
 		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]),
 	}}
 	// The supervisor of the last builder may hold it for another moment.
-	alive, err := lockFile(s.path(builderAlive), unix.LOCK_EX)
+	alive, err := waitLock(ctx, s.path(builderAlive))
 	if err != nil {
-		return "", fmt.Errorf("lock %s: %w", builderAlive, err)
+		return nil, fmt.Errorf("lock %s: %w", builderAlive, err)
 	}
 	defer alive.Close() // the supervisor has the same open file, and with it the lock
 	if _, err := alive.WriteString(task.Request.Cgroup); err != nil {
-		return "", storeError(string(s), err)
+		return nil, storeError(string(s), err)
 	}
 	out, err := os.Create(s.path(builderLog))
 	if err != nil {
-		return "", storeError(string(s), err)
+		return nil, storeError(string(s), err)
 	}
 	defer out.Close()
+	if conn, err = s.dialBuilder(ctx); err != nil {
+		return nil, err
+	}
 	_, err = sandbox.Start(sandbox.Options{Task: "builder", Body: task, Files: []*os.File{lis, alive}, Output: out, Detached: true})
-	return out.Name(), err
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // sweepBuilder removes what a killed builder left: its cgroups. The lock on builder.alive says whether it lives; the file
@@ -180,6 +189,15 @@ func (s Store) listen(name string) (*os.File, error) {
 
 // joinBuilder connects and waits for the greeting.
 func (s Store) joinBuilder(ctx context.Context) (*os.File, error) {
+	c, err := s.dialBuilder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return greeted(ctx, c)
+}
+
+func (s Store) dialBuilder(ctx context.Context) (*net.UnixConn, error) {
 	path, done, err := s.short(builderSocket)
 	if err != nil {
 		return nil, err
@@ -189,7 +207,11 @@ func (s Store) joinBuilder(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	return c.(*net.UnixConn), nil
+}
+
+// greeted waits for the builder's greeting and returns the connection as a file of its own.
+func greeted(ctx context.Context, c *net.UnixConn) (*os.File, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
 	defer stop()
 	_ = c.SetReadDeadline(time.Now().Add(greetingTimeout))
@@ -200,7 +222,7 @@ func (s Store) joinBuilder(ctx context.Context) (*os.File, error) {
 	if string(got) != wire.Greeting {
 		return nil, fmt.Errorf("a builder of another version answered (%q)", got)
 	}
-	return c.(*net.UnixConn).File()
+	return c.File()
 }
 
 // waitLock takes an exclusive lock, giving up when ctx is done.

@@ -94,11 +94,11 @@ func mounts(r engine.RunSpec, files, initProgram string) []specs.Mount {
 }
 
 func bind(source, destination string, readOnly bool) specs.Mount {
-	mode := "rw"
+	options := []string{"rbind", "rprivate"}
 	if readOnly {
-		mode = "ro"
-	}
-	return specs.Mount{Destination: destination, Type: "bind", Source: source, Options: []string{"rbind", "rprivate", mode}}
+		options = append(options, "ro")
+	} // never "rw": runc would make writable what is mounted read-only on this machine
+	return specs.Mount{Destination: destination, Type: "bind", Source: source, Options: options}
 }
 
 // commandLine applies the rules of ENTRYPOINT and CMD: a command replaces CMD, ENTRYPOINT stays before either.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,6 +54,9 @@ func OpenStore(dir string) (Store, error) {
 	// Symbolic links would enter the records' paths.
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
 		return "", storeError(abs, err)
+	}
+	if strings.ContainsAny(abs, ",:\\") { // containerd puts paths into mount options as they are
+		return "", fmt.Errorf("store %q cannot be used: the path of an image's layers must have no comma, colon or backslash; name another folder with --store or CAISSON_STORE", abs)
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(abs, &st); err != nil {

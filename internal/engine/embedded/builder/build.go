@@ -230,7 +230,7 @@ func (w *watcher) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	e := &engine.BuildError{Reason: err.Error(), Step: w.steps[w.failed], Output: w.logs[w.failed]}
+	e := &engine.BuildError{Reason: strings.TrimPrefix(err.Error(), "failed to solve: "), Step: w.steps[w.failed], Output: w.logs[w.failed]}
 	for _, s := range errdefs.Sources(err) {
 		if s.Info != nil && len(s.Ranges) > 0 {
 			e.Where = fmt.Sprintf("%s:%d", w.file, s.Ranges[0].Start.Line)

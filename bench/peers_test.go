@@ -1,0 +1,166 @@
+package bench
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"caisson/internal/payload"
+	"caisson/test/harness"
+
+	"golang.org/x/sys/unix"
+)
+
+// peerImage is the name of the measured image at other tools.
+const peerImage = "localhost/caisson-bench:tiny"
+
+// peerLimit is the longest that a command of another tool's set-up may take.
+const peerLimit = 2 * time.Minute
+
+// peers start other tools in the network namespace of this thread.
+var peers = []struct {
+	name     string
+	programs []string // what has to be installed
+	start    func(t testing.TB, archive string) []string
+}{
+	{"docker", []string{"docker", "dockerd", "containerd"}, docker},
+	{"podman", []string{"podman", "conmon"}, podman},
+}
+
+// The promise is about the line that a user types, which gives the container a network of its own. caisson shares the
+// host's in this version, so the other tools are measured that way, too.
+func TestACachedRunCostsAFractionOfOtherTools(t *testing.T) {
+	if !full {
+		return // they need not be installed, and take a second each time
+	}
+	for _, peer := range peers {
+		t.Run(peer.name, func(t *testing.T) {
+			const ours, limit = "`caisson -p P true`, tiny", "at most 0.2"
+			plain, host := "`"+peer.name+" run --rm`", "`"+peer.name+" run --rm --network host`"
+			for _, p := range peer.programs {
+				if _, err := exec.LookPath(p); err != nil {
+					notMeasured(t, ours, plain, limit, p+" is not installed")
+					notMeasured(t, ours, host, "none", p+" is not installed")
+					return
+				}
+			}
+			store, project := harness.Store(t), benchProject(t)
+			c := command(store, project, "-p", "tiny", "true")
+			c.Must(t) // makes the image
+			archive := peerRoot(t, command(store, project))
+			ownNetwork(t)
+			run := peer.start(t, archive)
+			s := interleave(t, 15, caisson(c), program(plain, add(run, peerImage, "true")...),
+				program(host, add(run, "--network", "host", peerImage, "true")...))
+			r := compare(s[0], s[1])
+			row(t, ours, plain, r, limit, r.median <= otherToolsLimit)
+			row(t, ours, host, compare(s[0], s[2]), "none", true)
+		})
+	}
+}
+
+// add returns a new command line: two may begin with the same words.
+func add(words []string, more ...string) []string { return append(slices.Clip(words), more...) }
+
+// ownNetwork gives this goroutine, until its end, a thread in a network namespace of its own, for it and all that it
+// starts: the bridges of other tools are gone with it.
+func ownNetwork(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread() // for ever: the thread ends with the goroutine
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	output(t, peerLimit, "ip", "link", "set", "lo", "up")
+}
+
+// peerRoot makes a tar archive of the tiny image's root file system, for `import` of other tools.
+func peerRoot(t testing.TB, c harness.Command) string {
+	t.Helper()
+	bundle := t.TempDir()
+	_, lowers := liveRun(t, c, "tiny", bundle)
+	archive := filepath.Join(t.TempDir(), "root.tar")
+	if len(lowers) != 1 {
+		t.Fatalf("the tiny image has %d layers, not one", len(lowers))
+	}
+	output(t, peerLimit, "tar", "-C", lowers[0], "-cf", archive, ".")
+	return archive
+}
+
+// shortDir is a temporary folder: sockets and podman's --runroot have room for few characters. What other tools leave
+// mounted below it is unmounted at the end.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if at := strings.Fields(line)[4]; strings.HasPrefix(at, dir+"/") {
+				unmount(t, at)
+			}
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// docker starts a daemon of its own, which nobody else uses, and imports the image.
+func docker(t testing.TB, archive string) []string {
+	t.Helper()
+	dir := shortDir(t)
+	socket := "unix://" + filepath.Join(dir, "docker.sock")
+	var log bytes.Buffer
+	daemon := exec.Command("dockerd", "--host", socket, "--data-root", filepath.Join(dir, "data"),
+		"--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"))
+	daemon.Stdout, daemon.Stderr = &log, &log
+	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop := func() {
+		late := time.AfterFunc(peerLimit, func() { _ = daemon.Process.Kill() })
+		defer late.Stop()
+		_ = daemon.Process.Signal(syscall.SIGTERM)
+		_ = daemon.Wait() // its status does not matter
+	}
+	client := []string{"docker", "--host", socket}
+	ready := func() bool { return exec.Command(client[0], add(client[1:], "version")...).Run() == nil }
+	if !harness.Eventually(peerLimit, ready) {
+		stop()
+		t.Fatalf("the daemon does not answer:\n%s", log.String())
+	}
+	t.Cleanup(stop)
+	output(t, peerLimit, add(client, "import", archive, peerImage)...)
+	return add(client, "run", "--rm")
+}
+
+// podman has folders of its own, and the same runc as caisson.
+func podman(t testing.TB, archive string) []string {
+	t.Helper()
+	dir := shortDir(t)
+	runc, err := payload.Unpack(dir, payload.Runc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := []string{
+		"podman", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--tmpdir", filepath.Join(dir, "tmp"),
+		"--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", runc,
+	}
+	t.Cleanup(func() { output(t, peerLimit, add(client, "system", "reset", "--force")...) })
+	output(t, peerLimit, add(client, "import", archive, peerImage)...)
+	return add(client, "run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=30000:30000")
+}
