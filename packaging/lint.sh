@@ -2,7 +2,7 @@
 # Formatting, go vet, staticcheck, dead links between rooms, and known vulnerabilities where the data can be had.
 set -eu
 GO=${GO:-go}
-unformatted=$(gofmt -l cmd internal packaging)
+unformatted=$(gofmt -l cmd internal packaging test bench)
 [ -z "$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$unformatted"; exit 1; }
 "$GO" vet ./...
 GOOS=darwin "$GO" vet ./internal/engine ./internal/image/... ./internal/project ./internal/term ./internal/run/...

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"caisson/internal/project"
+	"caisson/internal/term"
 )
 
 // Run is what a line of "caisson run" asks for.
@@ -367,13 +368,18 @@ func ParseSize(text string) (int64, error) {
 var outputModes = []string{"auto", "tty", "plain", "json"}
 
 func takeOutput(p *parser, name, value string) error {
-	if !slices.Contains(outputModes, value) {
-		hint := fmt.Sprintf("%s is one of %s", name, strings.Join(outputModes, ", "))
-		if near := project.Nearest(value, outputModes); len(near) > 0 {
-			hint = fmt.Sprintf("did you mean %s? (%s)", near[0], hint)
-		}
-		return &UsageError{Reason: fmt.Sprintf("no output mode %q", value), Hint: hint}
-	}
+	_, err := outputMode(name, value)
 	p.run.Output = value
-	return nil
+	return err
+}
+
+func outputMode(name, value string) (term.Mode, error) {
+	if slices.Contains(outputModes, value) {
+		return term.Mode(value), nil
+	}
+	hint := fmt.Sprintf("%s is one of %s", name, strings.Join(outputModes, ", "))
+	if near := project.Nearest(value, outputModes); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s? (%s)", near[0], hint)
+	}
+	return "", &UsageError{Reason: fmt.Sprintf("no output mode %q", value), Hint: hint}
 }

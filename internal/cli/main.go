@@ -80,9 +80,13 @@ func newSession(words []string) (*session, []string, error) {
 			}
 			if name == "--store" {
 				s.storeDir = storeDir(value)
-			} else {
-				s.term = term.New(os.Stderr, term.Mode(value))
+				continue
 			}
+			mode, err := outputMode(name, value)
+			if err != nil {
+				return s, nil, err
+			}
+			s.term = term.New(os.Stderr, mode)
 		default:
 			rest = append(rest, words[i])
 		}
@@ -163,7 +167,8 @@ func fail(t *term.Term, err error) int {
 func explain(err error) string {
 	var lines []string
 	if be, ok := errors.AsType[*engine.BuildError](err); ok {
-		lines = append(lines, "image build failed: "+orElse(be.Step, be.Reason)+where(be.Where))
+		tries := strings.TrimSuffix(err.Error(), be.Error()) // "gave up after 3 tries: "
+		lines = append(lines, tries+"image build failed: "+orElse(be.Step, be.Reason)+where(be.Where))
 		lines = append(lines, be.Output...)
 		if be.Step != "" {
 			lines = append(lines, be.Reason)

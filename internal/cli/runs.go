@@ -46,7 +46,7 @@ func ps(s *session, words []string) error {
 			continue
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, orElse(e.Platform, "?"), state(e), e.Start.Local().Format(time.DateTime),
-			term.Duration(took(e)), short(strings.Join(e.Command, " "), 40), e.Root)
+			term.Duration(took(e)), short(strings.Join(e.Command, " "), 40), short(e.Root, longestPath))
 	}
 	return w.Flush()
 }
@@ -70,6 +70,9 @@ func took(e record.Entry) time.Duration {
 	}
 	return time.Since(e.Start)
 }
+
+// longestPath is that of the system (PATH_MAX).
+const longestPath = 4096
 
 // short cuts a text for a table; what does not fit on a line is quoted.
 func short(text string, size int) string {

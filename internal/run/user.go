@@ -2,9 +2,11 @@ package run
 
 import (
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // User is for whom a run works: what it makes belongs to them.
@@ -31,15 +33,30 @@ func Caller() User {
 	return u
 }
 
-// CacheDir is the cache folder of somebody who called sudo: the environment may name root's. For everybody else it is "",
-// and the environment decides.
+// CacheDir is the cache folder of somebody who called sudo: the environment may name root's. For everybody else, and for
+// a user whom nobody knows, it is "", and the environment decides.
 func (u User) CacheDir() string {
 	if u.UID == os.Getuid() {
 		return ""
 	}
-	known, err := user.LookupId(strconv.Itoa(u.UID))
-	if err != nil || !filepath.IsAbs(known.HomeDir) {
+	home := os.Getenv("SUDO_HOME") // sudo 1.9.15 and newer
+	if known, err := user.LookupId(strconv.Itoa(u.UID)); err == nil {
+		home = known.HomeDir
+	} else if home == "" {
+		home = directoryHome(u.UID)
+	}
+	if !filepath.IsAbs(home) {
 		return ""
 	}
-	return filepath.Join(known.HomeDir, ".cache")
+	return filepath.Join(home, ".cache")
+}
+
+// directoryHome asks the system's name services (LDAP and the like), which this static program cannot ask itself.
+func directoryHome(uid int) string {
+	out, err := exec.Command("getent", "passwd", strconv.Itoa(uid)).Output()
+	fields := strings.Split(strings.TrimSpace(string(out)), ":")
+	if err != nil || len(fields) < 7 { // passwd(5)
+		return ""
+	}
+	return fields[5]
 }

@@ -31,10 +31,17 @@ func TestNothingIsLeftOfAnImageBuildWhoseClientIsKilled(t *testing.T) {
 		c := start(t, harness.Command{Dir: root, Store: store, Env: []string{tr.mark}, Args: []string{"-p", "tiny", "-b", "--output", "plain"}})
 		moment := time.Duration(rand.IntN(800)) * time.Millisecond
 		what := fmt.Sprintf("kill %d, %s after the start", i, moment)
-		if i%2 == 0 { // the step runs
+		switch i % 4 {
+		case 0, 1: // the step runs
 			c.says(stepRuns(i))
 			moment /= 10
 			what = fmt.Sprintf("kill %d, %s into the step", i, moment)
+		case 2: // the builder is just being started
+			moment /= 100
+			what = fmt.Sprintf("kill %d, %s into the start of the builder", i, moment)
+			if !harness.Eventually(time.Minute, func() bool { return tr.noteBuilder() }) {
+				t.Fatal("no builder was started")
+			}
 		}
 		time.Sleep(moment)
 		tr.noteBuilder()

@@ -75,15 +75,10 @@ func TestEightCallersOnAColdStoreBuildEachOfFourImagesOnce(t *testing.T) {
 // Four callers build: two the same image, two others. The step of each waits until the test lets it go on.
 func fourCallers(t testing.TB, tr *traces) (callers []*client, goOn func()) {
 	t.Helper()
+	port, goOn := gateway(t)
 	files := map[string]string{}
 	for _, p := range []string{"same", "other", "third"} {
-		// The host's network is the only thing that a step shares with the test.
-		files["ci/docker/Dockerfile.build."+p] = "FROM tiny\nRUN echo step-of-" + p +
-			"-runs; until nc -w 1 127.0.0.1 @PORT@ </dev/null | grep -q go; do sleep 0.05; done; echo " + p + " > /made\n"
-	}
-	port, goOn := gateway(t)
-	for name := range files {
-		files[name] = strings.ReplaceAll(files[name], "@PORT@", port)
+		files["ci/docker/Dockerfile.build."+p] = "FROM tiny\nRUN echo step-of-" + p + "-runs; " + waitFor(port) + "; echo " + p + " > /made\n"
 	}
 	root := harness.Project(t, "four", files)
 	for _, p := range []string{"same", "same", "other", "third"} {

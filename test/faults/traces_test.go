@@ -113,11 +113,13 @@ func (tr *traces) newInterfaces() (added []string) {
 	return added
 }
 
-// noteBuilder remembers the running builder's cgroup, which its successor empties the file of.
-func (tr *traces) noteBuilder() {
-	if b, _ := os.ReadFile(filepath.Join(tr.store, "builder.alive")); len(b) > 0 {
+// noteBuilder remembers the cgroup of the builder that runs, if one does: the file that names it is emptied later.
+func (tr *traces) noteBuilder() bool {
+	b, _ := os.ReadFile(filepath.Join(tr.store, "builder.alive"))
+	if len(b) > 0 {
 		tr.builds[string(b)] = true
 	}
+	return len(b) > 0
 }
 
 // mustBeSwept checks that after a further command there is no cgroup of a run or a builder of this store and no layer

@@ -64,8 +64,8 @@ func superviseBuilder(s *sandbox.Supervisor) (int, error) {
 	}
 	pw.Close()
 	code, err := s.Run(t.Program, []string{payload.Engine, wire.Serve}, os.Environ(), s.File(0), pr)
-	removeCgroups(cgroupDirs(t.Request.Cgroup, true))
-	_ = s.File(1).Truncate(0) // nothing is left to sweep
+	s.KillRest() // a builder that died, or was in a hurry, leaves its steps
+	sweepBuild(s.File(1), t.Request.Cgroup)
 	return code, err
 }
 
@@ -162,11 +162,25 @@ func (s Store) sweepBuilder() ([]engine.Leftover, error) {
 	}
 	var left []engine.Leftover
 	if name := string(b); strings.HasPrefix(name, cgroupOfBuilds) && !strings.Contains(name, "/") {
-		for _, d := range removeCgroups(cgroupDirs(name, true)) {
+		for _, d := range sweepBuild(f, name) {
 			left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
 		}
 	}
-	return left, f.Truncate(0)
+	return left, nil
+}
+
+// sweepBuild removes the cgroups of a builder that has ended. When none is left it empties builder.alive, so that nobody
+// looks again.
+func sweepBuild(alive *os.File, name string) (removed []string) {
+	dirs := cgroupDirs(name, true)
+	removed = removeCgroups(dirs)
+	for _, d := range dirs {
+		if _, err := os.Stat(d); err == nil {
+			return removed
+		}
+	}
+	_ = alive.Truncate(0)
+	return removed
 }
 
 func (s Store) listen(name string) (*os.File, error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"caisson/internal/engine"
@@ -31,7 +32,8 @@ const baseStore = "bases"
 
 // Build does one build over a connection to the builder. It shows itself on standard error as the request says.
 func Build(ctx context.Context, req wire.BuildRequest, conn *os.File, events func(engine.Event)) error {
-	c, err := connect(ctx, conn)
+	var lost atomic.Bool
+	c, err := connect(ctx, conn, &lost)
 	if err != nil {
 		return err
 	}
@@ -56,21 +58,26 @@ func Build(ctx context.Context, req wire.BuildRequest, conn *os.File, events fun
 	if err := eg.Wait(); err != nil {
 		return fmt.Errorf("show progress of the build: %w", err)
 	}
-	if solved != nil {
+	switch {
+	case solved != nil && lost.Load() && ctx.Err() == nil:
+		return errBuilderDied
+	case solved != nil:
 		return w.explain(solved)
 	}
 	return nil
 }
 
-// connect speaks gRPC over the one connection that this process was given.
-func connect(ctx context.Context, f *os.File) (*client.Client, error) {
+var errBuilderDied = errors.New("the builder died in the middle of the build (was it killed, or out of memory?); run the same command again")
+
+// connect speaks gRPC over the one connection that this process was given. lost is set when the other end is gone.
+func connect(ctx context.Context, f *os.File, lost *atomic.Bool) (*client.Client, error) {
 	conn, err := net.FileConn(f)
 	if err != nil {
 		return nil, fmt.Errorf("take over the connection to the builder: %w", err)
 	}
 	f.Close()
 	once := make(chan net.Conn, 1)
-	once <- conn
+	once <- watchedConn{conn, lost}
 	c, err := client.New(ctx, "passthrough:///builder", client.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 		select {
 		case c := <-once:
@@ -83,6 +90,20 @@ func connect(ctx context.Context, f *os.File) (*client.Client, error) {
 		return nil, fmt.Errorf("speak to the builder: %w", err)
 	}
 	return c, nil
+}
+
+// watchedConn remembers that its other end is gone.
+type watchedConn struct {
+	net.Conn
+	lost *atomic.Bool
+}
+
+func (w watchedConn) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err != nil {
+		w.lost.Store(true)
+	}
+	return n, err
 }
 
 func solveOptions(req wire.BuildRequest) (client.SolveOpt, error) {
@@ -230,11 +251,21 @@ func (w *watcher) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	e := &engine.BuildError{Reason: strings.TrimPrefix(err.Error(), "failed to solve: "), Step: w.steps[w.failed], Output: w.logs[w.failed]}
+	e := &engine.BuildError{Reason: shortReason(err.Error()), Step: w.steps[w.failed], Output: w.logs[w.failed]}
 	for _, s := range errdefs.Sources(err) {
 		if s.Info != nil && len(s.Ranges) > 0 {
 			e.Where = fmt.Sprintf("%s:%d", w.file, s.Ranges[0].Start.Line)
 		}
 	}
 	return e
+}
+
+// shortReason leaves out what an error has besides: that it is one, and the command, which the step names.
+func shortReason(text string) string {
+	text = strings.TrimPrefix(text, "failed to solve: ")
+	const failed = " did not complete successfully: "
+	if i := strings.LastIndex(text, failed); i >= 0 && strings.HasPrefix(text, "process ") {
+		return text[i+len(failed):]
+	}
+	return text
 }

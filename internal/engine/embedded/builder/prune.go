@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"os"
 
 	"caisson/internal/engine/embedded/wire"
@@ -14,7 +15,7 @@ import (
 // Prune drops what is not in use from the build cache and returns the number of bytes. Layers of recorded images stay:
 // their leases hold them.
 func Prune(ctx context.Context, req wire.PruneRequest, conn *os.File) (int64, error) {
-	c, err := connect(ctx, conn)
+	c, err := connect(ctx, conn, new(atomic.Bool))
 	if err != nil {
 		return 0, err
 	}
