@@ -90,6 +90,9 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 		return 0, err
 	}
 	defer e.Close()
+	if !r.BuildOnly {
+		e.Prepare()
+	}
 	user := run.Caller()
 	img, err := s.image(e, p, pl, r, user)
 	if err != nil || r.BuildOnly {
@@ -171,9 +174,13 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 	return img, nil
 }
 
-// buildEvent passes what a build tells on to those who read JSON.
+// buildEvent passes what a build tells on to those who read JSON, and its notes to people.
 func (s *session) buildEvent(platform string) func(engine.Event) {
 	return func(e engine.Event) {
+		if e.Kind == "note" {
+			s.term.Note("%s: %s", platform, e.Text)
+			return
+		}
 		s.term.Event(e.Kind, "platform", platform, "step", e.Step, "state", e.State, "text", e.Text)
 	}
 }

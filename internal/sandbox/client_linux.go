@@ -12,10 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options says what to start.
+// Options of a sandbox.
 type Options struct {
-	Task string // registered name
-	Body any    // given to the task as JSON
 	// Files are handed to the supervisor, in this order. The caller keeps its own copies and closes them.
 	Files []*os.File
 	// Output gets what the supervisor and its children print on standard output and standard error; nil discards it.
@@ -27,19 +25,27 @@ type Options struct {
 // Sandbox is a started supervisor.
 type Sandbox struct {
 	proc     *os.Process
-	lifeline *os.File // write end of the request pipe; nil when detached
+	pipe     *os.File // write end of the request pipe
+	files    int
+	detached bool
 }
 
-// Start clones a supervisor and gives it its task. It returns as soon as the request is handed over.
-func Start(o Options) (*Sandbox, error) {
-	body, err := json.Marshal(o.Body)
+// Start clones a supervisor and gives it its task, a registered name with a body that travels as JSON.
+func Start(o Options, task string, body any) (*Sandbox, error) {
+	s, err := Clone(o)
 	if err != nil {
-		return nil, fmt.Errorf("encode sandbox task %s: %w", o.Task, err)
+		return nil, err
 	}
-	req, err := json.Marshal(request{Task: o.Task, Body: body, Files: len(o.Files), Detached: o.Detached})
-	if err != nil {
-		return nil, fmt.Errorf("encode sandbox request: %w", err)
+	if err := s.Give(task, body); err != nil {
+		s.Kill()
+		_, _ = s.Wait()
+		return nil, err
 	}
+	return s, nil
+}
+
+// Clone starts a supervisor, which sets up its namespaces and waits for its task.
+func Clone(o Options) (*Sandbox, error) {
 	pr, pw, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make sandbox pipe: %w", err)
@@ -61,27 +67,36 @@ func Start(o Options) (*Sandbox, error) {
 		Files: append([]*os.File{null, out, out, pr}, o.Files...),
 		Sys:   &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Setsid: true},
 	}
+	life := detached
 	if !o.Detached {
+		life = bound
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
-	proc, err := starter().start("/proc/self/exe", []string{supervisorName}, attr)
+	proc, err := starter().start("/proc/self/exe", []string{supervisorName, life}, attr)
 	if err != nil {
 		pw.Close()
 		return nil, startError(err)
 	}
-	s := &Sandbox{proc: proc, lifeline: pw}
-	// A request may be larger than the pipe; the supervisor reads while we write.
-	if _, err := pw.Write(frame(req)); err != nil {
-		pw.Close()
-		_ = proc.Kill()
-		_, _ = proc.Wait()
-		return nil, fmt.Errorf("hand over sandbox request: %w", err)
+	return &Sandbox{proc: proc, pipe: pw, files: len(o.Files), detached: o.Detached}, nil
+}
+
+// Give hands the task over, once.
+func (s *Sandbox) Give(task string, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode sandbox task %s: %w", task, err)
 	}
-	if o.Detached {
-		pw.Close()
-		s.lifeline = nil
+	req, err := json.Marshal(request{Task: task, Body: b, Files: s.files})
+	if err != nil {
+		return fmt.Errorf("encode sandbox request: %w", err)
 	}
-	return s, nil
+	if _, err := s.pipe.Write(frame(req)); err != nil { // it may be larger than the pipe: the supervisor reads meanwhile
+		return fmt.Errorf("hand over sandbox request: %w", err)
+	}
+	if s.detached {
+		return s.pipe.Close()
+	}
+	return nil
 }
 
 func startError(err error) error {
@@ -94,10 +109,8 @@ func startError(err error) error {
 // Wait waits for the supervisor's end and returns its exit status, 128+N when it died by signal N.
 func (s *Sandbox) Wait() (int, error) {
 	st, err := s.proc.Wait()
-	runtime.KeepAlive(s.lifeline)
-	if s.lifeline != nil {
-		s.lifeline.Close()
-	}
+	runtime.KeepAlive(s.pipe)
+	s.pipe.Close()
 	if err != nil {
 		return 0, fmt.Errorf("wait for sandbox: %w", err)
 	}

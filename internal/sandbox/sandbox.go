@@ -21,11 +21,16 @@ const supervisorName = "caisson-supervisor"
 // firstFile is the descriptor of the first of Options.Files in the supervisor; 3 is the request pipe.
 const firstFile = 4
 
-// request is what the client tells its supervisor, over the pipe on descriptor 3. The client keeps the pipe's write end
-// open as long as it lives.
+// How a supervisor lives, the word after its name.
+const (
+	bound    = "bound"    // dies with its client
+	detached = "detached" // ends with its task
+)
+
+// request is what the client tells its supervisor, over the pipe on descriptor 3. The client of a bound one keeps the
+// pipe's write end open as long as it lives.
 type request struct {
-	Task     string          `json:"task"`
-	Body     json.RawMessage `json:"body"`
-	Files    int             `json:"files"`    // number of files handed over
-	Detached bool            `json:"detached"` // no death with the client
+	Task  string          `json:"task"`
+	Body  json.RawMessage `json:"body"`
+	Files int             `json:"files"` // number of files handed over
 }

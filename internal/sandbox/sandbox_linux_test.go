@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) {
 	Main()
 	if task := os.Getenv("SANDBOX_TEST_CLIENT"); task != "" {
-		s, err := Start(Options{Task: task, Body: []string{"sleep", "1000"}, Detached: os.Getenv("SANDBOX_TEST_DETACHED") != ""})
+		s, err := Start(Options{Detached: os.Getenv("SANDBOX_TEST_DETACHED") != ""}, task, []string{"sleep", "1000"})
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -84,7 +84,7 @@ func run(t *testing.T, task string, body any) (int, string) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	s, err := Start(Options{Task: task, Body: body, Output: out})
+	s, err := Start(Options{Output: out}, task, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,12 +47,23 @@ func Main() {
 }
 
 func supervise() (int, error) {
-	pipe := os.NewFile(3, "request")
 	unix.CloseOnExec(3)
+	if len(os.Args) < 2 || os.Args[1] != detached {
+		if err := dieWithClient(); err != nil {
+			return exitBroken, err
+		}
+	}
+	// A slave tree: nothing that is mounted here is seen outside, and what the host unmounts does not stay busy.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return exitBroken, fmt.Errorf("detach sandbox mounts: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return exitBroken, fmt.Errorf("mount /proc of the sandbox: %w", err)
+	}
 	s := &Supervisor{}
-	b, err := readFrame(pipe)
+	b, err := readFrame(os.NewFile(3, "request"))
 	if err != nil {
-		return exitBroken, nil // the client died before it said what to do
+		return exitBroken, nil // the client has no task for it, or died
 	}
 	if err := json.Unmarshal(b, &s.req); err != nil {
 		return exitBroken, fmt.Errorf("decode sandbox request: %w", err)
@@ -65,18 +76,6 @@ func supervise() (int, error) {
 	if !ok {
 		return exitBroken, fmt.Errorf("unknown sandbox task %q", s.req.Task)
 	}
-	if !s.req.Detached {
-		if err := dieWithClient(); err != nil {
-			return exitBroken, err
-		}
-	}
-	// A slave tree: nothing that is mounted here is seen outside, and what the host unmounts does not stay busy.
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return exitBroken, fmt.Errorf("detach sandbox mounts: %w", err)
-	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return exitBroken, fmt.Errorf("mount /proc of the sandbox: %w", err)
-	}
 	return task(s)
 }
 
@@ -88,7 +87,7 @@ func dieWithClient() error {
 	}
 	go func() {
 		for {
-			n, err := unix.Poll([]unix.PollFd{{Fd: 3}}, -1)
+			n, err := unix.Poll([]unix.PollFd{{Fd: 3}}, -1) // no events: hang-up only
 			if err == nil && n > 0 {
 				os.Exit(128 + int(unix.SIGKILL))
 			}

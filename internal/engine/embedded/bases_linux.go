@@ -58,7 +58,8 @@ func (s Store) callSandboxed(ctx context.Context, verb string, request, result a
 		return err
 	}
 	return s.converse(ctx, verb, request, result, events, func(in, messages *os.File) (func() (string, error), func(), error) {
-		box, err := sandbox.Start(sandbox.Options{Task: "verb", Body: verbTask{Program: path, Verb: verb, Dir: wd}, Files: []*os.File{in, messages}, Output: os.Stderr})
+		box, err := sandbox.Start(sandbox.Options{Files: []*os.File{in, messages}, Output: os.Stderr},
+			"verb", verbTask{Program: path, Verb: verb, Dir: wd})
 		if err != nil {
 			return nil, nil, err
 		}

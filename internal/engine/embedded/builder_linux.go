@@ -137,7 +137,7 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	if conn, err = s.dialBuilder(ctx); err != nil {
 		return nil, err
 	}
-	_, err = sandbox.Start(sandbox.Options{Task: "builder", Body: task, Files: []*os.File{lis, alive}, Output: out, Detached: true})
+	_, err = sandbox.Start(sandbox.Options{Files: []*os.File{lis, alive}, Output: out, Detached: true}, "builder", task)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -160,11 +160,13 @@ func (s Store) sweepBuilder() ([]engine.Leftover, error) {
 	if err != nil {
 		return nil, storeError(string(s), err)
 	}
+	name := string(b)
+	if !strings.HasPrefix(name, cgroupOfBuilds) || strings.Contains(name, "/") {
+		return nil, f.Truncate(0)
+	}
 	var left []engine.Leftover
-	if name := string(b); strings.HasPrefix(name, cgroupOfBuilds) && !strings.Contains(name, "/") {
-		for _, d := range sweepBuild(f, name) {
-			left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
-		}
+	for _, d := range sweepBuild(f, name) {
+		left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
 	}
 	return left, nil
 }
@@ -261,6 +263,17 @@ func waitLock(ctx context.Context, path string) (*os.File, error) {
 		}()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// notices are the lines of the running builder's log that are for people.
+func (s Store) notices() (all []string) {
+	b, _ := os.ReadFile(s.path(builderLog)) // no log, no notices
+	for line := range strings.Lines(string(b)) {
+		if text, ok := strings.CutPrefix(line, wire.Notice); ok {
+			all = append(all, strings.TrimSpace(text))
+		}
+	}
+	return all
 }
 
 // lastLines are the last words of a log, for an error message.

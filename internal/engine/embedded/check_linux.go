@@ -170,7 +170,7 @@ func probe(storeDir string) error {
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.Start(sandbox.Options{Task: "probe", Body: probeTask{Dir: dir}, Output: pw})
+	box, err := sandbox.Start(sandbox.Options{Output: pw}, "probe", probeTask{Dir: dir})
 	pw.Close()
 	if err != nil {
 		pr.Close()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"caisson/internal/engine"
 	"caisson/internal/engine/embedded/wire"
@@ -17,7 +18,10 @@ import (
 )
 
 // Engine implements engine.Engine on one store.
-type Engine struct{ store Store }
+type Engine struct {
+	store    Store
+	prepared chan preparedContainer // nil when none is
+}
 
 var _ engine.Engine = (*Engine)(nil)
 
@@ -34,9 +38,6 @@ func Open(store Store) (*Engine, error) {
 
 // Store of this engine.
 func (e *Engine) Store() Store { return e.store }
-
-// Close implements engine.Engine.
-func (e *Engine) Close() error { return nil }
 
 // Capabilities implements engine.Engine.
 func (e *Engine) Capabilities(context.Context) (engine.Capabilities, error) {
@@ -87,6 +88,9 @@ func (e *Engine) Build(ctx context.Context, req engine.BuildRequest, events func
 		return none, err
 	}
 	defer conn.Close()
+	for _, text := range e.store.notices() {
+		events(engine.Event{Kind: "note", Time: time.Now(), Text: text})
+	}
 	bases, err := index.Read(e.store.Bases())
 	if err != nil {
 		return none, err

@@ -100,9 +100,12 @@ func (l *layer) fill(id string) (err error) {
 func (l *layer) upper() string { return filepath.Join(l.dir, "upper") }
 func (l *layer) work() string  { return filepath.Join(l.dir, "work") }
 
-// remove drops the layer and what cgroups are left of the run. Nothing may run in it any more.
+// remove drops the layer and what cgroups are left of the run, once. Nothing may run in it any more.
 func (l *layer) remove() {
-	_, _ = l.sweep()
+	if l.dir != "" {
+		_, _ = l.sweep()
+		l.dir = ""
+	}
 }
 
 func (l *layer) sweep() (left []engine.Leftover, err error) {

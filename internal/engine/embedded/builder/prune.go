@@ -3,8 +3,8 @@ package builder
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"os"
+	"sync/atomic"
 
 	"caisson/internal/engine/embedded/wire"
 

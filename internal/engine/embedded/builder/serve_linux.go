@@ -14,7 +14,6 @@ import (
 	"caisson/internal/engine/embedded/wire"
 
 	ctdsnapshot "github.com/containerd/containerd/v2/core/snapshots"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/log"
 	"github.com/moby/buildkit/control"
 	"github.com/moby/buildkit/executor/oci"
@@ -88,14 +87,15 @@ func Serve(req wire.ServeRequest, socket *os.File) error {
 func openController(ctx context.Context, req wire.ServeRequest) (*control.Controller, error) {
 	root := filepath.Join(req.Store, "buildkit")
 	c, err := tryController(ctx, req, root)
-	if err == nil || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
+	if err == nil || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
 		return c, err
 	}
-	aside := fmt.Sprintf("%s.damaged-%d", root, time.Now().UnixNano())
-	if rerr := os.Rename(root, aside); rerr != nil {
+	aside, rerr := setAside(root)
+	if rerr != nil {
 		return nil, errors.Join(err, rerr)
 	}
-	fmt.Fprintf(os.Stderr, "the build cache could not be opened (%v); it was moved to %s\n", err, aside)
+	fmt.Fprintf(os.Stderr, "%sthe build cache was damaged (%s); it was moved to %s, and all images are built anew (`caisson clean` removes it)\n",
+		wire.Notice, firstLine(err), aside)
 	return tryController(ctx, req, root)
 }
 
@@ -105,8 +105,8 @@ func tryController(ctx context.Context, req wire.ServeRequest, root string) (c *
 			c, err = nil, fmt.Errorf("open build cache: %v", r)
 		}
 	}()
-	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder of the build cache: %w", err)
+	if err := prepareState(req.Store, root); err != nil {
+		return nil, err
 	}
 	if err := sweepExecutor(filepath.Join(root, "runc-"+snapshotter, "executor")); err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func boltOptions() *bolt.Options {
 
 func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*recordingWorker, error) {
 	sf := wrunc.SnapshotterFactory{Name: snapshotter, New: func(dir string) (ctdsnapshot.Snapshotter, error) {
-		return overlay.NewSnapshotter(dir) // removes at once: this process does not live long
+		return openSnapshotter(ctx, dir)
 	}}
 	opt, err := wrunc.NewWorkerOpt(root, sf, false, oci.ProcessSandbox, nil, nil, netproviders.Opt{Mode: "host"}, nil,
 		req.Runc, "", false, nil, "", req.Cgroup, nil)

@@ -35,6 +35,9 @@ const (
 // not connect to one that is about to end. The connection carries BuildKit's gRPC API afterwards.
 const Greeting = "caisson builder 1\n"
 
+// Notice begins a line of the builder's log that its callers pass on to people.
+const Notice = "notice: "
+
 // ServeRequest starts the builder.
 type ServeRequest struct {
 	Store  string // absolute
