@@ -23,7 +23,7 @@ func command(store, project string, args ...string) harness.Command {
 
 // caisson makes a contender of a caisson command line.
 func caisson(c harness.Command) contender {
-	return contender{"caisson", func(t testing.TB) *exec.Cmd { return c.Cmd(context.Background(), t) }}
+	return contender{name: "caisson", prepare: func(t testing.TB) *exec.Cmd { return c.Cmd(context.Background(), t) }}
 }
 
 func TestCaissonStartsAtOnce(t *testing.T) {

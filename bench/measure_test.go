@@ -15,6 +15,7 @@ import (
 type contender struct {
 	name    string
 	prepare func(testing.TB) *exec.Cmd // not measured
+	settle  func(testing.TB)           // not measured: waits for what it leaves to do in the background; nil: nothing
 }
 
 // onceLimit is the longest that one start of a contender may take.
@@ -33,6 +34,9 @@ func interleave(t testing.TB, rounds int, cs ...contender) []series {
 		for i := range cs {
 			at := (round + i) % len(cs)
 			took := cs[at].once(t)
+			if cs[at].settle != nil {
+				cs[at].settle(t)
+			}
 			if round > 0 {
 				all[at] = append(all[at], took)
 			}
@@ -59,7 +63,11 @@ func (c contender) once(t testing.TB) time.Duration {
 
 // program is a contender that is always started the same way.
 func program(name string, argv ...string) contender {
-	return contender{name, func(testing.TB) *exec.Cmd { return exec.Command(argv[0], argv[1:]...) }}
+	return contender{name: name, prepare: start(argv)}
+}
+
+func start(argv []string) func(testing.TB) *exec.Cmd {
+	return func(testing.TB) *exec.Cmd { return exec.Command(argv[0], argv[1:]...) }
 }
 
 // ratio compares two contenders by the ratios within their rounds.

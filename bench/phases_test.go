@@ -101,7 +101,7 @@ func trace(t testing.TB, c contender) map[int]time.Duration {
 	data := filepath.Join(t.TempDir(), "perf.data")
 	perf := exec.Command("perf", append([]string{"record", "--quiet", "-e", "sched:sched_process_exec", "-e", "sched:sched_process_exit", "-o", data, "--"}, cmd.Args...)...)
 	perf.Dir, perf.Env = cmd.Dir, cmd.Env
-	contender{c.name + " under perf", func(testing.TB) *exec.Cmd { return perf }}.once(t)
+	contender{name: c.name + " under perf", prepare: func(testing.TB) *exec.Cmd { return perf }}.once(t)
 	text := output(t, onceLimit, "perf", "script", "-i", data, "-F", "comm,pid,tid,time,event,trace")
 	seen := map[int]time.Duration{}
 	program := map[string]string{} // of each process, the one that it executed last

@@ -165,6 +165,15 @@ func fail(t *term.Term, err error) int {
 
 // explain puts an error into words: what failed, where, what was seen, what to do next, each on a line of its own.
 func explain(err error) string {
+	text := describe(err)
+	// Many rooms, and programs that they start, may find the disk full; most know nothing of the store.
+	if strings.Contains(strings.ToLower(text), "no space left on device") && !strings.Contains(text, "--store") {
+		text += "\nfree some space (`caisson clean --images` drops what no run uses), or name another place with --store"
+	}
+	return text
+}
+
+func describe(err error) string {
 	var lines []string
 	if be, ok := errors.AsType[*engine.BuildError](err); ok {
 		tries := strings.TrimSuffix(err.Error(), be.Error()) // "gave up after 3 tries: "

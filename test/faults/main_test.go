@@ -16,12 +16,23 @@ import (
 	"caisson/test/harness"
 )
 
-// times is how often something random is tried: n in the full form, a fifth of it in the short one.
+// full says whether all is done, or a fifth of it.
+func full() bool { return os.Getenv("CAISSON_FAULTS") == "full" }
+
+// times is how often something random is tried: n in the full form.
 func times(n int) int {
-	if os.Getenv("CAISSON_FAULTS") == "full" {
+	if full() {
 		return n
 	}
 	return n / 5
+}
+
+// some of the cases of a table: all in the full form, else the first ones.
+func some[T any](cases []T) []T {
+	if full() {
+		return cases
+	}
+	return cases[:(len(cases)+4)/5]
 }
 
 // client is a caisson that runs beside the test.

@@ -6,19 +6,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"caisson/test/harness"
 )
 
 // edited is a Dockerfile that uses one of two files of its context, and the caller's uid.
 const edited = "FROM tiny\nARG USER_ID\nCOPY install/ /install/\nRUN echo \"$USER_ID\" > /uid; cat /proc/sys/kernel/random/uuid > /stamp\n"
 
-// editedTree is a tree whose image was just built.
-func editedTree(t *testing.T) tree {
+// editedTree is a tree whose image was just built, in a store that does not know it yet.
+func editedTree(t *testing.T, store string) tree {
 	t.Helper()
 	tr := newTree(t, map[string]string{
 		"ci/docker/Dockerfile.build.tiny": edited + "# " + t.Name() + "\n", // an image of this test alone
 		"ci/docker/install/tools.sh":      "echo one\n",
 		"ci/docker/unused.txt":            "one\n",
 	})
+	tr.store = store
 	says(t, tr.must(t, "-p", "tiny", "-b").Stderr, "caisson: tiny: building the image: ", "caisson: tiny: image democi/build.tiny built in ")
 	tr.upToDate(t)
 	return tr
@@ -43,6 +46,7 @@ func (tr tree) rebuilt(t *testing.T, reason string) {
 }
 
 func TestAnImageIsRebuiltWhenWhatItIsMadeOfChanges(t *testing.T) {
+	store := harness.ColdStore(t)
 	for _, c := range []struct {
 		name, reason string
 		edit         func(t *testing.T, tr *tree)
@@ -82,7 +86,7 @@ func TestAnImageIsRebuiltWhenWhatItIsMadeOfChanges(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tr := editedTree(t)
+			tr := editedTree(t, store)
 			c.edit(t, &tr)
 			tr.rebuilt(t, c.reason)
 		})
@@ -90,7 +94,7 @@ func TestAnImageIsRebuiltWhenWhatItIsMadeOfChanges(t *testing.T) {
 }
 
 func TestAnImageIsNotRebuiltWhenWhatItIsMadeOfStays(t *testing.T) {
-	tr := editedTree(t)
+	tr := editedTree(t, harness.ColdStore(t))
 	stamp := tr.must(t, "-p", "tiny", "cat", "/stamp").Stdout
 	for _, c := range []struct {
 		name string
@@ -132,7 +136,7 @@ func TestAnImageIsNotRebuiltWhenWhatItIsMadeOfStays(t *testing.T) {
 }
 
 func TestNoCacheRunsEveryStepAgain(t *testing.T) {
-	tr := editedTree(t)
+	tr := editedTree(t, harness.ColdStore(t))
 	stamp := tr.must(t, "-p", "tiny", "cat", "/stamp").Stdout
 	r := tr.must(t, "-p", "tiny", "--no-cache", "cat", "/stamp")
 	says(t, r.Stderr, "caisson: tiny: building the image: --no-cache\n")

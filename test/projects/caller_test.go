@@ -114,8 +114,8 @@ func hits(t *testing.T, r harness.Result) (hits, misses int) {
 	return hits, misses
 }
 
-// warmIsFast checks two builds of the same tree, the first one with an empty compiler cache.
-func warmIsFast(t *testing.T, cold, warm harness.Result) {
+// secondIsWarm checks two builds of the same tree, the first one with an empty compiler cache.
+func secondIsWarm(t *testing.T, cold, warm harness.Result) {
 	t.Helper()
 	if h, m := hits(t, cold); h > m/10 || m == 0 {
 		t.Errorf("the first build had %d hits and %d misses: its cache was not empty", h, m)

@@ -32,20 +32,24 @@ func debianTree(t *testing.T, pkg, name, functions string) tree {
 	})
 }
 
+// The native build is the quick one: its compiler does not optimise.
 const zstdFunctions = `
 build() {
-	make -C lib -j"$(nproc)" CC="$1" libzstd
-	make -C lib CC="$1" DESTDIR=/work/build LIBDIR= install-shared
+	make -C lib -j"$(nproc)" "$@" libzstd
+	make -C lib "$@" DESTDIR=/work/build LIBDIR= install-shared
 }
-build_native() { build "ccache gcc"; }
-build_armv7() { build "ccache arm-linux-gnueabihf-gcc"; }
+build_native() { build CC="ccache gcc" CFLAGS=-O0; }
+build_armv7() { build CC="ccache arm-linux-gnueabihf-gcc"; }
 clean() { make -C lib clean; }
 `
 
 func TestZstdIsBuiltByItsCallerAndTheSecondBuildIsWarm(t *testing.T) {
-	for _, c := range []struct{ platform, processor string }{
-		{"armv7", "ARM"},
-		{"native", processor},
+	for _, c := range []struct {
+		platform, processor string
+		compiles            bool // so much that the time of the second build says something
+	}{
+		{"armv7", "ARM", true},
+		{"native", processor, false},
 	} {
 		t.Run("for "+c.platform, func(t *testing.T) {
 			tr := debianTree(t, "libzstd", "zstd", zstdFunctions)
@@ -59,8 +63,8 @@ func TestZstdIsBuiltByItsCallerAndTheSecondBuildIsWarm(t *testing.T) {
 			warm := tr.caisson(t, "-p", c.platform)
 			tr.fileSays(t, "build/libzstd.so", "shared object", c.processor)
 			tr.allTheCallers(t)
-			warmIsFast(t, cold, warm)
-			if 3*warm.Took >= cold.Took {
+			secondIsWarm(t, cold, warm)
+			if c.compiles && 3*warm.Took >= cold.Took {
 				t.Errorf("the second build took %s, the first one %s: not less than a third", warm.Took, cold.Took)
 			}
 		})

@@ -31,7 +31,7 @@ func tensorTree(t *testing.T) tree {
 	})
 }
 
-func TestTheExampleIsBuiltOnAllItsPlatformsAndTested(t *testing.T) {
+func TestTheExampleIsBuiltOnAllItsPlatformsTestedAndWarmTheSecondTime(t *testing.T) {
 	tr := tensorTree(t)
 	list := tr.caisson(t, "-l")
 	if want := "armv7\nclang_asan\ndebian_cpu\n"; list.Stdout != want {
@@ -50,11 +50,14 @@ func TestTheExampleIsBuiltOnAllItsPlatformsAndTested(t *testing.T) {
 			}
 			tr.fileSays(t, "build/libtensor.so", "shared object", c.processor)
 			tr.fileSays(t, "build/tensor", "executable", c.processor)
-			r = tr.caisson(t, "-p", c.platform, tensorFunctions, "unittest_"+c.platform)
-			if !strings.Contains(r.Stdout, c.tests) {
-				t.Errorf("its tests did not say %q:\n%s", c.tests, r.Stdout)
+			tests := tr.caisson(t, "-p", c.platform, tensorFunctions, "unittest_"+c.platform)
+			if !strings.Contains(tests.Stdout, c.tests) {
+				t.Errorf("its tests did not say %q:\n%s", c.tests, tests.Stdout)
 			}
 			tr.allTheCallers(t)
+
+			tr.removeBuild(t)
+			secondIsWarm(t, r, tr.caisson(t, "-p", c.platform))
 		})
 	}
 	header := command(t, tr.root, "readelf", "-h", "build/libtensor.so")
@@ -63,13 +66,4 @@ func TestTheExampleIsBuiltOnAllItsPlatformsAndTested(t *testing.T) {
 			t.Errorf("the header of the library for armv7 has no %q:\n%s", want, header)
 		}
 	}
-}
-
-func TestTheExampleIsBuiltFromTheCompilerCacheTheSecondTime(t *testing.T) {
-	tr := tensorTree(t)
-	tr.caisson(t, "-p", "debian_cpu", "-b")
-	cold := tr.caisson(t, "-p", "debian_cpu")
-	tr.removeBuild(t)
-	warm := tr.caisson(t, "-p", "debian_cpu")
-	warmIsFast(t, cold, warm)
 }

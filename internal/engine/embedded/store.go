@@ -65,6 +65,9 @@ func OpenStore(dir string) (Store, error) {
 	if int(st.Uid) != os.Geteuid() {
 		return "", fmt.Errorf("store %s belongs to uid %d, not to uid %d; name another one with --store or CAISSON_STORE", abs, st.Uid, os.Geteuid())
 	}
+	if err := unix.Access(abs, unix.W_OK); err != nil { // a read-only disk, which is so for root, too
+		return "", storeError(abs, err)
+	}
 	s := Store(abs)
 	for _, d := range []string{"payload", "image", "records", "fs", "scratch"} {
 		if err := os.Mkdir(s.path(d), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
