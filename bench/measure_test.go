@@ -107,12 +107,13 @@ func rounds(long, short int) int {
 	return short
 }
 
-// tolerance is the factor on every limit: the short form has few rounds, and runs beside other tests.
+// tolerance is the factor on every limit: the short form has few rounds, and runs beside other tests. A run that starts
+// the builder, which costs more than twice a bare runc by itself, is still far over it.
 func tolerance() float64 {
 	if full {
 		return 1
 	}
-	return 1.3
+	return 1.6
 }
 
 // output runs a program of the measurement's set-up to its end and returns what it printed on standard output.

@@ -47,7 +47,7 @@ func TestACachedRunCostsAFractionOfOtherTools(t *testing.T) {
 			for _, p := range peer.programs {
 				if _, err := exec.LookPath(p); err != nil {
 					notMeasured(t, ours, plain, limit, p+" is not installed")
-					notMeasured(t, ours, host, "none", p+" is not installed")
+					notMeasured(t, ours, host, noLimit, p+" is not installed")
 					return
 				}
 			}
@@ -64,7 +64,7 @@ func TestACachedRunCostsAFractionOfOtherTools(t *testing.T) {
 			s := interleave(t, 15, caisson(c), private, shared)
 			r := compare(s[0], s[1])
 			row(t, ours, plain, r, limit, r.median <= otherToolsLimit)
-			row(t, ours, host, compare(s[0], s[2]), "none", true)
+			row(t, ours, host, compare(s[0], s[2]), noLimit, true)
 		})
 	}
 }

@@ -17,7 +17,10 @@ import (
 // results are the rows of the table, in the order of measurement.
 var results []resultRow
 
-type resultRow struct{ What, Against, Times, Ratio, Limit, Held string }
+type resultRow struct{ What, Against, Times, Ratio, Limit, Held, Load string }
+
+// noLimit is for a row that is there to be read.
+const noLimit = "none"
 
 // row puts a comparison into the table, and fails the test where the promise is not held.
 func row(t testing.TB, what, against string, r ratio, limit string, held bool) {
@@ -26,8 +29,15 @@ func row(t testing.TB, what, against string, r ratio, limit string, held bool) {
 	if !held {
 		t.Errorf("over its limit, %s", limit)
 	}
+	verdict := "yes"
+	switch {
+	case limit == noLimit:
+		verdict = ""
+	case !held:
+		verdict = "**no**"
+	}
 	results = append(results, resultRow{
-		What: what, Against: against, Limit: limit, Held: map[bool]string{true: "yes", false: "**no**"}[held],
+		What: what, Against: against, Limit: limit, Held: verdict, Load: load(),
 		Times: fmt.Sprintf("%s / %s", ms(r.ours), ms(r.theirs)),
 		Ratio: fmt.Sprintf("%.2f (%.2f to %.2f)", r.median, r.low, r.high),
 	})

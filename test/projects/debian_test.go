@@ -35,11 +35,11 @@ func debianTree(t *testing.T, pkg, name, functions string) tree {
 // The native build is the quick one: its compiler does not optimise.
 const zstdFunctions = `
 build() {
-	make -C lib -j"$(nproc)" "$@" libzstd
-	make -C lib "$@" DESTDIR=/work/build LIBDIR= install-shared
+	make -C lib -j"$(nproc)" CC="$1" libzstd
+	make -C lib CC="$1" DESTDIR=/work/build LIBDIR= install-shared
 }
-build_native() { build CC="ccache gcc" CFLAGS=-O0; }
-build_armv7() { build CC="ccache arm-linux-gnueabihf-gcc"; }
+build_native() { export CFLAGS=-O0; build "ccache gcc"; }
+build_armv7() { build "ccache arm-linux-gnueabihf-gcc"; }
 clean() { make -C lib clean; }
 `
 

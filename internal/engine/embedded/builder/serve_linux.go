@@ -41,7 +41,7 @@ const snapshotter = "overlayfs"
 
 // stopTime bounds how long the solves of the last client may take to end before the builder does: the kernel kills
 // whatever is left of them.
-const stopTime = 400 * time.Millisecond
+const stopTime = 200 * time.Millisecond
 
 // Serve runs the builder on a listening socket until its last connection closes.
 func Serve(req wire.ServeRequest, socket *os.File) error {
