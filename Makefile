@@ -52,7 +52,7 @@ faults: bin/caisson
 	@packaging/test.sh faults
 
 bench: bin/caisson
-	@packaging/setup.sh test
+	@packaging/setup.sh bench
 	@packaging/test.sh bench
 
 lint:

@@ -55,7 +55,7 @@ func TinyRoot(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(filepath.Join(root, "tmp"), 0o1777); err != nil {
+	if err := os.Chmod(filepath.Join(root, "tmp"), os.ModeSticky|0o777); err != nil {
 		t.Fatal(err)
 	}
 	script := `set -e
