@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"caisson/internal/engine/embedded/wire"
@@ -47,15 +48,20 @@ func (e *Engine) RemoveBases(ctx context.Context) error {
 	return err
 }
 
-// RemoveDamaged removes what was moved aside, and counts it.
+// RemoveDamaged removes what was moved aside, and counts it. A build state stays while any run is alive: it may stand on
+// layers in there. Call it after a sweep.
 func (s Store) RemoveDamaged() (n int, err error) {
+	runs, err := filepath.Glob(s.path("fs", "[^.]*"))
+	if err != nil {
+		return 0, err
+	}
 	for _, dir := range []string{"", "records"} {
 		es, err := os.ReadDir(s.path(dir))
 		if err != nil {
 			return n, storeError(string(s), err)
 		}
 		for _, e := range es {
-			if !strings.Contains(e.Name(), asideMark) {
+			if !strings.Contains(e.Name(), asideMark) || e.IsDir() && len(runs) > 0 {
 				continue
 			}
 			if err := os.RemoveAll(s.path(dir, e.Name())); err != nil {

@@ -62,6 +62,24 @@ func TestADamagedRecordIsMovedAside(t *testing.T) {
 	}
 }
 
+func TestADamagedBuildStateStaysWhileARunMayStandOnIt(t *testing.T) {
+	s := open(t)
+	if err := os.Mkdir(s.path("buildkit"+asideMark+"1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run, err := s.newLayer("run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.RemoveDamaged(); n != 0 || err != nil {
+		t.Errorf("with a run alive: removed %d, %v", n, err)
+	}
+	run.remove()
+	if n, err := s.RemoveDamaged(); n != 1 || err != nil {
+		t.Errorf("without: removed %d, %v", n, err)
+	}
+}
+
 func encode(r *wire.Record) []byte {
 	b, err := json.Marshal(r)
 	if err != nil {
