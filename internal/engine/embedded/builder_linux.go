@@ -176,12 +176,9 @@ func (s Store) sweepBuilder() ([]engine.Leftover, error) {
 func sweepBuild(alive *os.File, name string) (removed []string) {
 	dirs := cgroupDirs(name, true)
 	removed = removeCgroups(dirs)
-	for _, d := range dirs {
-		if _, err := os.Stat(d); err == nil {
-			return removed
-		}
+	if !anyExists(dirs) {
+		_ = alive.Truncate(0)
 	}
-	_ = alive.Truncate(0)
 	return removed
 }
 

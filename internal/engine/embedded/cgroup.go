@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,13 @@ func removeCgroups(dirs []string) (removed []string) {
 		}
 	}
 	return removed
+}
+
+func anyExists(paths []string) bool {
+	return slices.ContainsFunc(paths, func(p string) bool {
+		_, err := os.Lstat(p)
+		return err == nil
+	})
 }
 
 func removeCgroup(dir string) error {

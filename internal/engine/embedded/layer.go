@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"caisson/internal/engine"
 
@@ -13,16 +14,25 @@ import (
 )
 
 // layer is the writable layer of one run's root file system, on disk, locked by the run's client. It also remembers the
-// run's cgroups, so that a later caisson can remove both when the client died.
+// run's sandbox and cgroups, so that a later caisson can remove what is left when the client died.
 type layer struct {
 	dir  string
 	lock *os.File
 }
 
-const cgroupsFile = "cgroups.json"
+// remains is what a run may leave besides its layer. It is written before any of it is made.
+type remains struct {
+	Supervisor process
+	Cgroups    []string // folders, absolute
+}
+
+const remainsFile = "remains.json"
+
+// dyingTime bounds the wait for a sandbox that the kernel is killing.
+const dyingTime = time.Second
 
 // newLayer makes a run's layer under a hidden name and shows it once it is locked: a sweep never meets one that is not.
-func (s Store) newLayer(id string) (*layer, error) {
+func (s Store) newLayer(id string, supervisor int) (*layer, error) {
 	making, err := s.makingLayers()
 	if err != nil {
 		return nil, storeError(string(s), err)
@@ -32,7 +42,7 @@ func (s Store) newLayer(id string) (*layer, error) {
 	if err := os.Mkdir(l.dir, 0o700); err != nil {
 		return nil, storeError(string(s), err)
 	}
-	if err := l.fill(id); err != nil {
+	if err := l.fill(id, supervisor); err != nil {
 		_ = os.RemoveAll(l.dir)
 		return nil, storeError(string(s), err)
 	}
@@ -80,15 +90,15 @@ func (s Store) deadLayers() (candidates []string, err error) {
 	return candidates, nil
 }
 
-func (l *layer) fill(id string) (err error) {
+func (l *layer) fill(id string, supervisor int) (err error) {
 	if l.lock, err = lockFile(filepath.Join(l.dir, "lock"), unix.LOCK_EX); err != nil {
 		return err
 	}
-	b, err := json.Marshal(cgroupDirs(cgroupName(id), false))
+	b, err := json.Marshal(remains{Supervisor: processOf(supervisor), Cgroups: cgroupDirs(cgroupName(id), false)})
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(l.dir, cgroupsFile), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(l.dir, remainsFile), b, 0o600); err != nil {
 		return err
 	}
 	if err := os.Mkdir(l.upper(), 0o755); err != nil { // its mode is what the container's / shows
@@ -100,21 +110,39 @@ func (l *layer) fill(id string) (err error) {
 func (l *layer) upper() string { return filepath.Join(l.dir, "upper") }
 func (l *layer) work() string  { return filepath.Join(l.dir, "work") }
 
-// remove drops the layer and what cgroups are left of the run, once. Nothing may run in it any more.
+// remove drops the layer of this process's own run, once. Nothing may run in it any more.
 func (l *layer) remove() {
 	if l.dir != "" {
-		_, _ = l.sweep()
+		_, _ = l.drop(l.remains())
 		l.dir = ""
 	}
 }
 
-func (l *layer) sweep() (left []engine.Leftover, err error) {
+// sweep drops the layer of a dead client. While its sandbox is still dying the layer stays for the next sweep: runc may be
+// about to make another cgroup.
+func (l *layer) sweep() ([]engine.Leftover, error) {
+	r := l.remains()
+	if !r.Supervisor.endsWithin(dyingTime) {
+		return nil, l.lock.Close()
+	}
+	return l.drop(r)
+}
+
+func (l *layer) remains() (r remains) {
+	if b, err := os.ReadFile(filepath.Join(l.dir, remainsFile)); err == nil {
+		_ = json.Unmarshal(b, &r) // cut short: its client died before it made anything
+	}
+	return r
+}
+
+// drop removes the run's cgroups and then the layer, which stays when a cgroup does: nobody else knows of it.
+func (l *layer) drop(r remains) (left []engine.Leftover, err error) {
 	defer l.lock.Close()
-	var dirs []string
-	if b, err := os.ReadFile(filepath.Join(l.dir, cgroupsFile)); err == nil && json.Unmarshal(b, &dirs) == nil {
-		for _, d := range removeCgroups(dirs) {
-			left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
-		}
+	for _, d := range removeCgroups(r.Cgroups) {
+		left = append(left, engine.Leftover{Kind: "cgroup", Name: d})
+	}
+	if anyExists(r.Cgroups) {
+		return left, nil
 	}
 	if err := os.RemoveAll(l.dir); err != nil {
 		return left, fmt.Errorf("remove layer of a run: %w", err)

@@ -86,20 +86,21 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 		return none, err
 	}
 	defer lock.Close()
-	layer, err := e.store.newLayer(spec.ID)
-	if err != nil {
-		return none, err
-	}
-	defer layer.remove()
-	task, err := e.runTask(spec, rec, layer)
-	if err != nil {
-		return none, err
-	}
 	c, err := e.container()
 	if err != nil {
 		return none, err
 	}
+	layer, err := e.store.newLayer(spec.ID, c.box.Pid())
+	if err != nil {
+		c.close()
+		return none, err
+	}
+	defer layer.remove()
 	defer c.close()
+	task, err := e.runTask(spec, rec, layer)
+	if err != nil {
+		return none, err
+	}
 	if err := c.box.Give("run", task); err != nil {
 		return none, c.failed(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestADamagedBuildStateStaysWhileARunMayStandOnIt(t *testing.T) {
 	if err := os.Mkdir(s.path("buildkit"+asideMark+"1"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run, err := s.newLayer("run")
+	run, err := s.newLayer("run", ended(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +89,52 @@ func encode(r *wire.Record) []byte {
 	return b
 }
 
+// ended is the pid of a process that is over.
+func ended(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command("true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process.Pid
+}
+
+func TestALayerStaysWhileItsSandboxIsDying(t *testing.T) {
+	s := open(t)
+	dying := exec.Command("sleep", "1000")
+	if err := dying.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.newLayer("run", dying.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.lock.Close()
+	there := func(want bool) {
+		t.Helper()
+		if _, err := s.sweepLayers(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(s.path("fs", "run")); (err == nil) != want {
+			t.Errorf("the layer is there: %v, want %v", err == nil, want)
+		}
+	}
+	there(true)
+	if err := dying.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	there(false) // before anybody has waited for it
+	_ = dying.Wait()
+}
+
 func TestASweepTakesTheLayersOfDeadClientsOnly(t *testing.T) {
 	s := open(t)
-	live, err := s.newLayer("live")
+	live, err := s.newLayer("live", ended(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer live.remove()
-	dead, err := s.newLayer("dead")
+	dead, err := s.newLayer("dead", ended(t))
 	if err != nil {
 		t.Fatal(err)
 	}
