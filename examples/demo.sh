@@ -152,7 +152,7 @@ cat <<EOF
    What armv7 built last is in examples/tensor/build. To go on by yourself:
 
      cd examples/tensor
-     $how -p debian_cpu -i    # a shell on a platform, in this tree
+     $how --store $demo/store -p debian_cpu -i    # a shell on a platform, in this tree
      $how --help
 
    ${as_root[*]}${as_root:+ }rm -rf .build/demo removes what the demo keeps.
