@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newWorktree is a tree "wt" that is a worktree of the repository "main" beside it, as "git worktree add" lays it out.
+// newWorktree is a tree "wt" that is a worktree of the repository "origin" beside it, as "git worktree add" lays it out.
 func newWorktree(t *testing.T) (root, common string) {
 	t.Helper()
 	root = newTree(t, "wt")
 	makeDir(t, filepath.Join(root, "build"))
-	common = makeDir(t, filepath.Join(filepath.Dir(root), "main", ".git"))
+	common = makeDir(t, filepath.Join(filepath.Dir(root), "origin", ".git"))
 	gitFolder(t, common)
 	gitdir := filepath.Join(common, "worktrees", "wt")
 	write(t, filepath.Join(gitdir, "gitdir"), filepath.Join(root, ".git")+"\n")
@@ -42,15 +42,15 @@ func TestTheCommonGitFolderOfAWorktreeIsMountedWhereGitLooksForIt(t *testing.T) 
 		"by its absolute name": {nil, func(common string) string { return common }},
 		"by a name through a link": {func(t *testing.T, root, common string) {
 			link := filepath.Join(filepath.Dir(root), "link")
-			must(t, os.Symlink("main", link))
+			must(t, os.Symlink("origin", link))
 			write(t, filepath.Join(root, ".git"), "gitdir: "+link+"/.git/worktrees/wt\n")
 		}, func(common string) string {
 			return filepath.Join(filepath.Dir(filepath.Dir(common)), "link", ".git")
 		}},
 		"by a relative name": {func(t *testing.T, root, common string) {
-			write(t, filepath.Join(root, ".git"), "gitdir: ../main/.git/worktrees/wt\n")
+			write(t, filepath.Join(root, ".git"), "gitdir: ../origin/.git/worktrees/wt\n")
 			write(t, filepath.Join(common, "worktrees", "wt", "gitdir"), "../../../../wt/.git\n")
-		}, func(string) string { return "/work/main/.git" }},
+		}, func(string) string { return "/work/origin/.git" }},
 		"of a bare repository in the tree, by its absolute name": {func(t *testing.T, root, common string) {
 			inTree := filepath.Join(root, ".bare")
 			must(t, os.Rename(common, inTree))

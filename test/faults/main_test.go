@@ -3,12 +3,10 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,8 +37,8 @@ func some[T any](cases []T) []T {
 type client struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	out  lockedBuffer
-	errs lockedBuffer
+	out  harness.Buffer
+	errs harness.Buffer
 	gone chan struct{} // closed when it has ended
 }
 
@@ -102,22 +100,4 @@ func (c *client) ended() bool {
 	default:
 		return false
 	}
-}
-
-// lockedBuffer can be read while a command writes to it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

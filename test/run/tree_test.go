@@ -3,7 +3,6 @@ package run
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -81,27 +79,12 @@ func (tr tree) sh(t *testing.T, script string) string {
 type live struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
-	stderr safeBuffer
+	stderr harness.Buffer
 	done   bool
 }
 
 // said is what came on standard error so far.
-func (l *live) said() string {
-	l.stderr.mu.Lock()
-	defer l.stderr.mu.Unlock()
-	return l.stderr.b.String()
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
+func (l *live) said() string { return l.stderr.String() }
 
 // start starts a command; when the test ends before it, it is killed.
 func (tr tree) start(t *testing.T, args ...string) *live {
