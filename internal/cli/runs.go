@@ -17,6 +17,16 @@ import (
 // records is the folder of the records of runs, without opening an engine: looking needs no right but to read.
 func (s *session) records() string { return stateDir(embedded.Store(s.storeDir)) }
 
+// tidy sweeps what dead clients left, where there is a store and the right to; looking at runs needs neither.
+func (s *session) tidy() {
+	if _, err := os.Stat(s.storeDir); err != nil || os.Geteuid() != 0 {
+		return
+	}
+	if e, err := s.openEngine(); err == nil {
+		_ = e.Close()
+	}
+}
+
 const psUsage = `usage: caisson ps [-a]
 
 The runs of this moment, of all callers of this store; with -a those that ended too.
@@ -35,6 +45,7 @@ func ps(s *session, words []string) error {
 		_, err := io.WriteString(os.Stdout, psUsage)
 		return err
 	}
+	s.tidy()
 	entries, err := record.List(s.records())
 	if err != nil {
 		return err
