@@ -90,9 +90,6 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 		return 0, err
 	}
 	defer e.Close()
-	if !r.BuildOnly {
-		e.Prepare()
-	}
 	user := run.Caller()
 	img, err := s.image(e, p, pl, r, user)
 	if err != nil || r.BuildOnly {

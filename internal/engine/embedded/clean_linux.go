@@ -61,7 +61,7 @@ func (s Store) RemoveDamaged() (n int, err error) {
 			return n, storeError(string(s), err)
 		}
 		for _, e := range es {
-			if !strings.Contains(e.Name(), asideMark) || e.IsDir() && len(runs) > 0 {
+			if !strings.Contains(e.Name(), wire.AsideMark) || e.IsDir() && len(runs) > 0 {
 				continue
 			}
 			if err := os.RemoveAll(s.path(dir, e.Name())); err != nil {

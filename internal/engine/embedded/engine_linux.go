@@ -18,10 +18,7 @@ import (
 )
 
 // Engine implements engine.Engine on one store.
-type Engine struct {
-	store    Store
-	prepared chan preparedContainer // nil when none is
-}
+type Engine struct{ store Store }
 
 var _ engine.Engine = (*Engine)(nil)
 
@@ -35,6 +32,9 @@ func Open(store Store) (*Engine, error) {
 	}
 	return &Engine{store: store}, nil
 }
+
+// Close implements engine.Engine: nothing is held between calls.
+func (e *Engine) Close() error { return nil }
 
 // Store of this engine.
 func (e *Engine) Store() Store { return e.store }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"caisson/internal/engine"
 	"caisson/internal/engine/embedded/wire"
@@ -76,15 +75,11 @@ func (s Store) checkRecord(key string, b []byte, r *recordFile) error {
 
 // setAside renames something damaged, so that it can be looked at, and `caisson clean` finds it.
 func (s Store) setAside(path string) error {
-	to := fmt.Sprintf("%s%s%d", path, asideMark, time.Now().UnixNano())
-	if err := os.Rename(path, to); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Rename(path, wire.Aside(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return storeError(string(s), err)
 	}
 	return nil
 }
-
-// asideMark is part of the name of everything that was moved aside.
-const asideMark = ".damaged-"
 
 // holdRecord reads a record and locks it against removal until the file is closed.
 func (e *Engine) holdRecord(key string) (recordFile, *os.File, error) {

@@ -86,7 +86,7 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 		return none, err
 	}
 	defer lock.Close()
-	c, err := e.container()
+	c, err := newContainer()
 	if err != nil {
 		return none, err
 	}
@@ -113,41 +113,6 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 		layer.remove() // nothing runs in it any more; meanwhile the kernel takes the sandbox's mounts apart
 	}
 	return status, err
-}
-
-// Prepare starts the sandbox of the run that follows, so that it comes up while the caller still looks for the image.
-// Close ends one that was not used.
-func (e *Engine) Prepare() {
-	e.prepared = make(chan preparedContainer, 1) // one value
-	go func() {
-		c, err := newContainer()
-		e.prepared <- preparedContainer{c, err}
-	}()
-}
-
-type preparedContainer struct {
-	c   *container
-	err error
-}
-
-// container is the prepared one, or a new one.
-func (e *Engine) container() (*container, error) {
-	if e.prepared == nil {
-		return newContainer()
-	}
-	p := <-e.prepared
-	e.prepared = nil
-	return p.c, p.err
-}
-
-// Close implements engine.Engine.
-func (e *Engine) Close() error {
-	if e.prepared != nil {
-		if c, err := e.container(); err == nil {
-			c.close()
-		}
-	}
-	return nil
 }
 
 func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (runTask, error) {

@@ -54,7 +54,7 @@ func TestADamagedRecordIsMovedAside(t *testing.T) {
 		if _, err := s.readRecord("k"); !errors.Is(err, engine.ErrNoImage) {
 			t.Errorf("%s: got %v, want ErrNoImage", name, err)
 		}
-		if left, _ := filepath.Glob(s.record("k") + asideMark + "*"); len(left) != 1 {
+		if left, _ := filepath.Glob(s.record("k") + wire.AsideMark + "*"); len(left) != 1 {
 			t.Errorf("%s: it was not moved aside", name)
 		}
 		if n, err := s.RemoveDamaged(); n != 1 || err != nil {
@@ -65,7 +65,7 @@ func TestADamagedRecordIsMovedAside(t *testing.T) {
 
 func TestADamagedBuildStateStaysWhileARunMayStandOnIt(t *testing.T) {
 	s := open(t)
-	if err := os.Mkdir(s.path("buildkit"+asideMark+"1"), 0o700); err != nil {
+	if err := os.Mkdir(s.path("buildkit"+wire.AsideMark+"1"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	run, err := s.newLayer("run", ended(t))

@@ -8,7 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"caisson/internal/engine/embedded/wire"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
@@ -75,7 +76,7 @@ func openSnapshotter(ctx context.Context, dir string) (snapshots.Snapshotter, er
 
 // setAside renames something, so that it can be looked at, and `caisson clean` finds it.
 func setAside(path string) (string, error) {
-	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
+	aside := wire.Aside(path)
 	if err := os.Rename(path, aside); err != nil {
 		return "", fmt.Errorf("move it aside: %w", err)
 	}

@@ -8,6 +8,7 @@ package wire
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"caisson/internal/engine"
@@ -96,4 +97,12 @@ type Record struct {
 	// Lowers are the overlay lower folders, the top one first, relative to the store.
 	Lowers []string
 	Config json.RawMessage // OCI image configuration
+}
+
+// AsideMark is part of the name of everything that was moved aside because it was damaged.
+const AsideMark = ".damaged-"
+
+// Aside is the name that a damaged file or folder gets, so that it can be looked at and `caisson clean` finds it.
+func Aside(path string) string {
+	return path + AsideMark + strconv.FormatInt(time.Now().UnixNano(), 10)
 }
