@@ -20,6 +20,10 @@ type Options struct {
 	Output *os.File
 	// Detached sandboxes outlive the process that started them.
 	Detached bool
+	// Users gives the sandbox a user namespace of its own; nil is none.
+	Users *Users
+	// Network gives the sandbox a network namespace of its own, with nothing in it.
+	Network bool
 }
 
 // Sandbox is a started supervisor.
@@ -67,17 +71,41 @@ func Clone(o Options) (*Sandbox, error) {
 		Files: append([]*os.File{null, out, out, pr}, o.Files...),
 		Sys:   &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Setsid: true},
 	}
-	life := detached
+	argv := []string{supervisorName, detached}
 	if !o.Detached {
-		life = bound
+		argv[1] = bound
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
-	proc, err := starter().start("/proc/self/exe", []string{supervisorName, life}, attr)
+	if o.Network {
+		attr.Sys.Cloneflags |= unix.CLONE_NEWNET
+	}
+	if o.Users != nil {
+		o.Users.attributes(attr.Sys)
+		argv = append(argv, mapped)
+	}
+	proc, err := starter().start("/proc/self/exe", argv, attr)
 	if err != nil {
 		pw.Close()
-		return nil, startError(err)
+		return nil, startError(err, o)
 	}
-	return &Sandbox{proc: proc, pipe: pw, files: len(o.Files), detached: o.Detached}, nil
+	s := &Sandbox{proc: proc, pipe: pw, files: len(o.Files), detached: o.Detached}
+	if o.Users != nil {
+		if err := s.enterUsers(o.Users); err != nil {
+			s.Kill()
+			_, _ = s.Wait()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// enterUsers gives the supervisor's user namespace its ids; the supervisor waits for that.
+func (s *Sandbox) enterUsers(u *Users) error {
+	if err := u.apply(s.proc.Pid); err != nil {
+		return err
+	}
+	_, err := s.pipe.Write([]byte{mapsWritten})
+	return err
 }
 
 // Give hands the task over, once.
@@ -99,9 +127,15 @@ func (s *Sandbox) Give(task string, body any) error {
 	return nil
 }
 
-func startError(err error) error {
-	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("start sandbox: %w (new PID and mount namespaces need root or CAP_SYS_ADMIN)", err)
+// startError says why the kernel refused new namespaces, and what would change that.
+func startError(err error, o Options) error {
+	switch {
+	case errors.Is(err, syscall.EPERM) && o.Users != nil:
+		return fmt.Errorf("start sandbox: %w: this machine refuses user namespaces to ordinary users (`caisson doctor` says why)", err)
+	case errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("start sandbox: %w (new namespaces need CAP_SYS_ADMIN; in a container: give it --privileged)", err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("start sandbox: the limit of namespaces is reached (/proc/sys/user/max_*_namespaces): %w", err)
 	}
 	return fmt.Errorf("start sandbox: %w", err)
 }

@@ -14,6 +14,8 @@ type Overlay struct {
 	Upper  string   `json:"upper"`
 	Work   string   `json:"work"`
 	Target string   `json:"target"`
+	// UserXattr keeps overlayfs' marks in "user." attributes: the only ones that an ordinary user can write.
+	UserXattr bool `json:"userXattr,omitempty"`
 }
 
 // Mount mounts the overlay. Its upper layer is thrown away after the mount, so nothing is ever synced to disk for it
@@ -50,8 +52,10 @@ func (o Overlay) mountNew() error {
 			return err
 		}
 	}
-	if err := unix.FsconfigSetFlag(fs, "volatile"); err != nil {
-		return err
+	for _, flag := range o.flags() {
+		if err := unix.FsconfigSetFlag(fs, flag); err != nil {
+			return err
+		}
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
 		return err
@@ -72,11 +76,21 @@ func (o Overlay) mountOld() error {
 		lowers[i] = esc.Replace(l)
 	}
 	opts := "lowerdir=" + strings.Join(lowers, ":") + ",upperdir=" + esc.Replace(o.Upper) + ",workdir=" + esc.Replace(o.Work)
+	if o.UserXattr {
+		opts += ",userxattr"
+	}
 	err := unix.Mount("overlay", o.Target, "overlay", 0, opts+",volatile")
 	if errors.Is(err, unix.EINVAL) {
 		err = unix.Mount("overlay", o.Target, "overlay", 0, opts)
 	}
 	return err
+}
+
+func (o Overlay) flags() []string {
+	if o.UserXattr {
+		return []string{"volatile", "userxattr"}
+	}
+	return []string{"volatile"}
 }
 
 // Pin binds source, recursively, to target, which it makes. No symbolic link on the way to source is followed: who can
@@ -111,6 +125,15 @@ func Pin(source, target string) error {
 }
 
 func escape(path string) string { return strings.ReplaceAll(path, `\`, `\\`) }
+
+// LockCgroups makes the cgroup file systems read-only in this sandbox, so that nothing below it makes a cgroup.
+func LockCgroups() error {
+	err := unix.MountSetattr(unix.AT_FDCWD, "/sys/fs/cgroup", unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) { // EINVAL: nothing is mounted there
+		return fmt.Errorf("make cgroups read-only in the sandbox: %w", err)
+	}
+	return nil
+}
 
 // Tmpfs mounts a private file system in memory.
 func Tmpfs(target string) error {

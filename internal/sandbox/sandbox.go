@@ -1,7 +1,8 @@
 // Package sandbox is the one construct under everything that the embedded engine starts: a set of namespaces, mounts
 // and processes that is gone when its owner is.
 //
-// A sandbox is a small supervisor, cloned as PID 1 of new PID and mount namespaces. When it dies the kernel kills every
+// A sandbox is a small supervisor, cloned as PID 1 of new PID and mount namespaces, where need be in a user and a network
+// namespace of its own, too. When it dies the kernel kills every
 // process below it, and with the last of them the mounts go. There are two kinds of owner:
 //
 //   - A run's sandbox belongs to the client that started it. It gets KILL from the kernel when the client dies.
@@ -25,6 +26,13 @@ const firstFile = 4
 const (
 	bound    = "bound"    // dies with its client
 	detached = "detached" // ends with its task
+)
+
+// mapped is a further word for a supervisor in a user namespace: it waits until its ids are mapped, for which the client
+// writes mapsWritten into the request pipe.
+const (
+	mapped      = "mapped"
+	mapsWritten = 1
 )
 
 // request is what the client tells its supervisor, over the pipe on descriptor 3. The client of a bound one keeps the

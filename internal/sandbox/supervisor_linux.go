@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +49,12 @@ func Main() {
 
 func supervise() (int, error) {
 	unix.CloseOnExec(3)
-	if len(os.Args) < 2 || os.Args[1] != detached {
+	if slices.Contains(os.Args[1:], mapped) {
+		if err := waitForMaps(); err != nil {
+			return exitBroken, err
+		}
+	}
+	if !slices.Contains(os.Args[1:], detached) {
 		if err := dieWithClient(); err != nil {
 			return exitBroken, err
 		}
@@ -58,7 +64,7 @@ func supervise() (int, error) {
 		return exitBroken, fmt.Errorf("detach sandbox mounts: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return exitBroken, fmt.Errorf("mount /proc of the sandbox: %w", err)
+		return exitBroken, fmt.Errorf("mount /proc of the sandbox: %w%s", err, procHint(err))
 	}
 	s := &Supervisor{}
 	b, err := readFrame(os.NewFile(3, "request"))
@@ -77,6 +83,30 @@ func supervise() (int, error) {
 		return exitBroken, fmt.Errorf("unknown sandbox task %q", s.req.Task)
 	}
 	return task(s)
+}
+
+// procHint: a container that masks parts of its own /proc must not show a whole one to those below it
+// (mount_namespaces(7)).
+func procHint(err error) string {
+	if errors.Is(err, unix.EPERM) {
+		return " (inside a container: give it --privileged, or --security-opt systempaths=unconfined)"
+	}
+	return ""
+}
+
+// waitForMaps waits until the ids of the user namespace are there, and becomes its root.
+func waitForMaps() error {
+	var b [1]byte
+	for {
+		n, err := unix.Read(3, b[:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n != 1 || b[0] != mapsWritten {
+			os.Exit(exitBroken) // the client could not map them, and says so, or died
+		}
+		return becomeRoot()
+	}
 }
 
 // dieWithClient arms the death signal again (a change of credentials clears it) and watches the request pipe, which

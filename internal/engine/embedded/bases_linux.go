@@ -26,7 +26,7 @@ func (e *Engine) AddBase(ctx context.Context, ref, source string, note func(stri
 
 // RemoveBase removes a base. Images that were built from it stay.
 func (e *Engine) RemoveBase(ctx context.Context, ref string) error {
-	return e.store.call(ctx, wire.BaseDel, wire.BaseRequest{Dir: e.store.Bases(), Ref: ref}, nil, nil, nil)
+	return e.store.callSandboxed(ctx, wire.BaseDel, wire.BaseRequest{Dir: e.store.Bases(), Ref: ref}, nil, nil)
 }
 
 // verbTask is the body of the sandbox task "verb". Files: the request, the messages.
@@ -53,12 +53,16 @@ func (s Store) callSandboxed(ctx context.Context, verb string, request, result a
 	if err != nil {
 		return err
 	}
+	u, err := users()
+	if err != nil {
+		return err
+	}
 	wd, err := os.Getwd()
 	if err != nil {
 		return err
 	}
 	return s.converse(ctx, verb, request, result, events, func(in, messages *os.File) (func() (string, error), func(), error) {
-		box, err := sandbox.Start(sandbox.Options{Files: []*os.File{in, messages}, Output: os.Stderr},
+		box, err := sandbox.Start(sandbox.Options{Files: []*os.File{in, messages}, Output: os.Stderr, Users: u},
 			"verb", verbTask{Program: path, Verb: verb, Dir: wd})
 		if err != nil {
 			return nil, nil, err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -55,6 +56,10 @@ func superviseBuilder(s *sandbox.Supervisor) (int, error) {
 	if err := s.Body(&t); err != nil {
 		return 0, err
 	}
+	env, err := prepareBuilder(t.Request)
+	if err != nil {
+		return 0, err
+	}
 	pr, pw, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -63,10 +68,29 @@ func superviseBuilder(s *sandbox.Supervisor) (int, error) {
 		return 0, err
 	}
 	pw.Close()
-	code, err := s.Run(t.Program, []string{payload.Engine, wire.Serve}, os.Environ(), s.File(0), pr)
+	code, err := s.Run(t.Program, []string{payload.Engine, wire.Serve}, env, s.File(0), pr)
 	s.KillRest() // a builder that died, or was in a hurry, leaves its steps
 	sweepBuild(s.File(1), t.Request.Cgroup)
 	return code, err
+}
+
+// runcState is where runc keeps the state of containers unless it is told otherwise; BuildKit cannot tell it.
+const runcState = "/run/runc"
+
+// prepareBuilder gives the steps' runc a private place for its state, so that nothing of a killed build stays in it.
+func prepareBuilder(req wire.ServeRequest) (env []string, err error) {
+	state, env := runcState, os.Environ()
+	if req.Rootless {
+		if err := sandbox.LockCgroups(); err != nil {
+			return nil, err
+		}
+		state = filepath.Join(req.Store, "scratch")
+		env = append(env, "XDG_RUNTIME_DIR="+state, "USER=caisson") // runc looks at both
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, err
+	}
+	return env, sandbox.Tmpfs(state)
 }
 
 // connectBuilder returns a connection to the running builder, after its greeting, or starts one.
@@ -118,7 +142,7 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	}
 	defer lis.Close()
 	task := serveTask{Program: program, Request: wire.ServeRequest{
-		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]),
+		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]), Rootless: rootless(),
 	}}
 	// The supervisor of the last builder may hold it for another moment.
 	alive, err := waitLock(ctx, s.path(builderAlive))
@@ -129,6 +153,10 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	if _, err := alive.WriteString(task.Request.Cgroup); err != nil {
 		return nil, storeError(string(s), err)
 	}
+	u, err := users()
+	if err != nil {
+		return nil, err
+	}
 	out, err := os.Create(s.path(builderLog))
 	if err != nil {
 		return nil, storeError(string(s), err)
@@ -137,7 +165,7 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	if conn, err = s.dialBuilder(ctx); err != nil {
 		return nil, err
 	}
-	_, err = sandbox.Start(sandbox.Options{Files: []*os.File{lis, alive}, Output: out, Detached: true}, "builder", task)
+	_, err = sandbox.Start(sandbox.Options{Files: []*os.File{lis, alive}, Output: out, Detached: true, Users: u}, "builder", task)
 	if err != nil {
 		conn.Close()
 		return nil, err

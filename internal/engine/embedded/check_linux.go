@@ -30,9 +30,15 @@ func Checks(_ context.Context, storeDir string) []Check {
 }
 
 func checkRoot() Check {
-	c := Check{Name: "rights", OK: os.Geteuid() == 0, Found: fmt.Sprintf("uid %d", os.Geteuid()), Next: "run it by sudo; builds still run as you"}
-	if c.OK {
-		c.Found = "root; runs work as the caller"
+	if !rootless() {
+		return Check{Name: "rights", OK: true, Found: "root; runs work as the caller"}
+	}
+	_, err := users()
+	c := Check{Name: "rights", OK: err == nil, Found: fmt.Sprintf("uid %d, with subordinate ids", os.Geteuid())}
+	if se, ok := errors.AsType[*sandbox.SubordinateError](err); ok {
+		c.Found, c.Next = se.Reason, se.Next
+	} else if err != nil {
+		c.Found, c.Next = err.Error(), "make the user known in /etc/passwd"
 	}
 	return c
 }
@@ -58,6 +64,9 @@ func checkSeccomp() Check {
 }
 
 func checkCgroup() Check {
+	if rootless() {
+		return Check{Name: "devices", OK: true, Found: "no device node can be made in a user namespace"}
+	}
 	c := Check{Name: "devices", Next: "mount the cgroup file systems (cgroup v2, or the v1 devices controller); inside a container: --privileged"}
 	for _, d := range cgroupDirs("caisson-check", false) {
 		if err := os.Mkdir(d, 0o755); err == nil {
@@ -119,7 +128,10 @@ func checkStore(dir string) Check {
 }
 
 // probeTask is the body of the sandbox task "probe": it mounts an overlay below Dir.
-type probeTask struct{ Dir string }
+type probeTask struct {
+	Dir       string
+	UserXattr bool
+}
 
 func init() { sandbox.Register("probe", superviseProbe) }
 
@@ -129,7 +141,7 @@ func superviseProbe(s *sandbox.Supervisor) (int, error) {
 		return 0, err
 	}
 	in := func(name string) string { return filepath.Join(t.Dir, name) }
-	o := sandbox.Overlay{Lowers: []string{in("lower")}, Upper: in("upper"), Work: in("work"), Target: in("merged")}
+	o := sandbox.Overlay{Lowers: []string{in("lower")}, Upper: in("upper"), Work: in("work"), Target: in("merged"), UserXattr: t.UserXattr}
 	return 0, o.Mount()
 }
 
@@ -144,8 +156,9 @@ func checkSandbox(storeDir string) Check {
 }
 
 func probe(storeDir string) error {
-	if os.Geteuid() != 0 {
-		return ErrNotRoot
+	u, err := users()
+	if err != nil {
+		return err
 	}
 	store, err := OpenStore(storeDir)
 	if err != nil {
@@ -160,28 +173,13 @@ func probe(storeDir string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = removeTrees(dir) }()
 	for _, d := range []string{"lower", "upper", "work", "merged"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			return err
 		}
 	}
-	pr, pw, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	box, err := sandbox.Start(sandbox.Options{Output: pw}, "probe", probeTask{Dir: dir})
-	pw.Close()
-	if err != nil {
-		pr.Close()
-		return err
-	}
-	said := readTail(pr)
-	code, err := box.Wait()
-	if err == nil && code != 0 {
-		err = errors.New(said.String())
-	}
-	return err
+	return sandboxed(sandbox.Options{Users: u}, "probe", probeTask{Dir: dir, UserXattr: u != nil})
 }
 
 func checkNetwork() Check {

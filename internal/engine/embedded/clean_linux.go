@@ -64,7 +64,7 @@ func (s Store) RemoveDamaged() (n int, err error) {
 			if !strings.Contains(e.Name(), wire.AsideMark) || e.IsDir() && len(runs) > 0 {
 				continue
 			}
-			if err := os.RemoveAll(s.path(dir, e.Name())); err != nil {
+			if err := removeTrees(s.path(dir, e.Name())); err != nil {
 				return n, storeError(string(s), err)
 			}
 			n++

@@ -24,7 +24,7 @@ type container struct {
 }
 
 // newContainer clones the supervisor, which waits for its task.
-func newContainer() (*container, error) {
+func newContainer(o sandbox.Options) (*container, error) {
 	conn, peer, err := lifeline.NewPair()
 	if err != nil {
 		return nil, err
@@ -33,7 +33,8 @@ func newContainer() (*container, error) {
 	if err != nil {
 		return nil, err
 	}
-	box, err := sandbox.Clone(sandbox.Options{Files: []*os.File{peer}, Output: pw})
+	o.Files, o.Output = []*os.File{peer}, pw
+	box, err := sandbox.Clone(o)
 	peer.Close()
 	pw.Close()
 	if err != nil {

@@ -6,9 +6,7 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"caisson/internal/engine"
@@ -22,13 +20,10 @@ type Engine struct{ store Store }
 
 var _ engine.Engine = (*Engine)(nil)
 
-// ErrNotRoot: this engine needs root on this machine.
-var ErrNotRoot = errors.New("the embedded engine needs root for now; run `sudo caisson …` (the build still runs as you, and what it makes belongs to you)")
-
-// Open opens the engine on a store.
+// Open opens the engine on a store. An ordinary user needs subordinate ids (a *sandbox.SubordinateError says so).
 func Open(store Store) (*Engine, error) {
-	if os.Geteuid() != 0 {
-		return nil, ErrNotRoot
+	if _, err := users(); err != nil {
+		return nil, err
 	}
 	return &Engine{store: store}, nil
 }

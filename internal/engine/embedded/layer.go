@@ -144,7 +144,7 @@ func (l *layer) drop(r remains) (left []engine.Leftover, err error) {
 	if anyExists(r.Cgroups) {
 		return left, nil
 	}
-	if err := os.RemoveAll(l.dir); err != nil {
+	if err := removeTrees(l.dir); err != nil {
 		return left, fmt.Errorf("remove layer of a run: %w", err)
 	}
 	return append(left, engine.Leftover{Kind: "folder", Name: l.dir}), nil

@@ -14,6 +14,8 @@ import (
 	"caisson/internal/lifeline"
 	"caisson/internal/payload"
 	"caisson/internal/sandbox"
+
+	"golang.org/x/sys/unix"
 )
 
 // runTask is the body of the sandbox task "run".
@@ -24,6 +26,8 @@ type runTask struct {
 	Files   map[string]string // small files written into the tmpfs: name -> content
 	Runc    string
 	ID      string
+	// Rootless: the sandbox is in a user namespace of its own and makes no cgroups.
+	Rootless bool
 }
 
 // Names below the scratch tmpfs.
@@ -50,6 +54,11 @@ func superviseRun(s *sandbox.Supervisor) (int, error) {
 			return 0, err
 		}
 	}
+	if t.Rootless {
+		if err := prepareRootless(t.Overlay); err != nil {
+			return 0, err
+		}
+	}
 	if err := t.Overlay.Mount(); err != nil {
 		return 0, err
 	}
@@ -63,10 +72,30 @@ func superviseRun(s *sandbox.Supervisor) (int, error) {
 			return 0, err
 		}
 	}
-	return s.Run(t.Runc, []string{
-		"runc", "--root", filepath.Join(t.Scratch, stateDir), "run", "--preserve-fds", "1",
+	code, err := s.Run(t.Runc, []string{
+		"runc", "--root", filepath.Join(t.Scratch, stateDir), "--rootless", strconv.FormatBool(t.Rootless), "run", "--preserve-fds", "1",
 		"--bundle", filepath.Join(t.Scratch, bundleDir), t.ID,
 	}, os.Environ(), s.File(0))
+	if t.Rootless {
+		clearLayer(t.Overlay)
+	}
+	return code, err
+}
+
+// prepareRootless makes the root folder of the container root's, and sees to it that no cgroup is made.
+func prepareRootless(o sandbox.Overlay) error {
+	if err := os.Chown(o.Upper, 0, 0); err != nil {
+		return fmt.Errorf("give the layer of the run to root of the user namespace: %w", err)
+	}
+	return sandbox.LockCgroups()
+}
+
+// clearLayer empties the layer of an ordinary user's run: it belongs to subordinate ids, and only in here they can be
+// removed. What it leaves a sweep removes.
+func clearLayer(o sandbox.Overlay) {
+	if unix.Unmount(o.Target, unix.MNT_DETACH) == nil {
+		_ = removeAll(o.Upper, o.Work)
+	}
 }
 
 // pinned is where the i-th source is bound inside the sandbox.
@@ -86,7 +115,11 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 		return none, err
 	}
 	defer lock.Close()
-	c, err := newContainer()
+	u, err := users()
+	if err != nil {
+		return none, err
+	}
+	c, err := newContainer(sandbox.Options{Users: u})
 	if err != nil {
 		return none, err
 	}
@@ -132,7 +165,7 @@ func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (run
 		sources = append(sources, m.Source)
 		spec.Mounts[i].Source = pinned(scratch, i)
 	}
-	oci, err := ociSpec(spec, rootfs, filepath.Join(scratch, bundleDir), initProgram)
+	oci, err := ociSpec(spec, containerPaths{rootfs: rootfs, files: filepath.Join(scratch, bundleDir), init: initProgram}, rootless())
 	if err != nil {
 		return runTask{}, err
 	}
@@ -143,8 +176,10 @@ func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (run
 	files := map[string]string{"config.json": string(config)}
 	networkFiles(files, spec.Hostname)
 	return runTask{
-		Overlay: sandbox.Overlay{Lowers: rec.lowers(e.store), Upper: layer.upper(), Work: layer.work(), Target: rootfs},
-		Scratch: scratch, Sources: sources, Files: files, Runc: runc, ID: "caisson-" + spec.ID,
+		Overlay: sandbox.Overlay{
+			Lowers: rec.lowers(e.store), Upper: layer.upper(), Work: layer.work(), Target: rootfs, UserXattr: rootless(),
+		},
+		Scratch: scratch, Sources: sources, Files: files, Runc: runc, ID: "caisson-" + spec.ID, Rootless: rootless(),
 	}, nil
 }
 

@@ -30,13 +30,20 @@ var (
 	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
+// containerPaths are the files that make a container, inside its sandbox.
+type containerPaths struct {
+	rootfs string
+	files  string // folder with resolv.conf, hosts and hostname
+	init   string // the program that becomes PID 1
+}
+
 // ociSpec is the runtime specification of a run. The container's process is caisson's init, as root; it makes the user
-// known and starts the command as that user. files are the folder with resolv.conf, hosts and hostname.
-func ociSpec(r engine.RunSpec, rootfs, files, initProgram string) (*specs.Spec, error) {
+// known and starts the command as that user.
+func ociSpec(r engine.RunSpec, p containerPaths, rootless bool) (*specs.Spec, error) {
 	s := &specs.Spec{
 		Version:  specs.Version,
 		Hostname: r.Hostname,
-		Root:     &specs.Root{Path: rootfs},
+		Root:     &specs.Root{Path: p.rootfs},
 		Process: &specs.Process{
 			Args: []string{initPath},
 			Cwd:  "/",
@@ -45,7 +52,7 @@ func ociSpec(r engine.RunSpec, rootfs, files, initProgram string) (*specs.Spec, 
 				Bounding: defaultCaps, Effective: defaultCaps, Permitted: defaultCaps,
 			},
 		},
-		Mounts: mounts(r, files, initProgram),
+		Mounts: mounts(r, p, rootless),
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{
 				{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
@@ -60,6 +67,9 @@ func ociSpec(r engine.RunSpec, rootfs, files, initProgram string) (*specs.Spec, 
 			},
 		},
 	}
+	if rootless { // no cgroup can be made; no device node either, so devices need no filter
+		s.Linux.CgroupsPath, s.Linux.Resources = "", nil
+	}
 	profile, err := seccomp.GetDefaultProfile(s)
 	if err != nil {
 		return nil, fmt.Errorf("make seccomp profile: %w", err)
@@ -73,24 +83,34 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // cgroupName is relative: runc puts it below the cgroup that it runs in, so that limits on the caller hold for the run.
 func cgroupName(id string) string { return "caisson-" + id }
 
-func mounts(r engine.RunSpec, files, initProgram string) []specs.Mount {
+func mounts(r engine.RunSpec, p containerPaths, rootless bool) []specs.Mount {
 	m := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
-		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
-		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid", "noexec", "nodev"}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", fmt.Sprintf("size=%d", r.ShmSize)}},
-		bind(initProgram, initPath, true),
+		bind(p.init, initPath, true),
 	}
+	m = append(m, sysMounts(rootless)...)
 	for _, f := range []string{"resolv.conf", "hosts", "hostname"} {
-		m = append(m, bind(files+"/"+f, "/etc/"+f, false))
+		m = append(m, bind(p.files+"/"+f, "/etc/"+f, false))
 	}
 	for _, v := range r.Mounts {
 		m = append(m, bind(v.Source, v.Destination, v.ReadOnly))
 	}
 	return m
+}
+
+// sysMounts: an ordinary user cannot mount a sysfs that shows the network of this machine, and gets what is mounted.
+func sysMounts(rootless bool) []specs.Mount {
+	if rootless {
+		return []specs.Mount{{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "nosuid", "noexec", "nodev", "ro", "rro"}}}
+	}
+	return []specs.Mount{
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid", "noexec", "nodev"}},
+	}
 }
 
 func bind(source, destination string, readOnly bool) specs.Mount {

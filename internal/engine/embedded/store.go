@@ -69,7 +69,7 @@ func OpenStore(dir string) (Store, error) {
 		return "", storeError(abs, err)
 	}
 	s := Store(abs)
-	for _, d := range []string{"payload", "image", "records", "fs", "scratch"} {
+	for _, d := range []string{"payload", "bases", "image", "records", "fs", "scratch"} {
 		if err := os.Mkdir(s.path(d), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return "", storeError(abs, err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/worker/base"
+	"golang.org/x/sys/unix"
 )
 
 // exporterName of the exporter that turns a build's result into a record.
@@ -177,6 +178,31 @@ func (w *recordingWorker) dropLeases(ctx context.Context) error {
 	return nil
 }
 
+// handOver gives a record, and the folders on the way to its layers, to the store's owner: the builder may be root of a user
+// namespace only, and the client, who looks whether the layers are there, another user.
+func (r *recording) handOver(record string, lowers []string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(r.w.store, &st); err != nil {
+		return fmt.Errorf("find owner of the store: %w", err)
+	}
+	uid, gid := int(st.Uid), int(st.Gid)
+	if uid == os.Geteuid() {
+		return nil
+	}
+	paths := map[string]bool{record: true}
+	for _, l := range lowers {
+		for dir := filepath.Dir(l); dir != "."; dir = filepath.Dir(dir) {
+			paths[filepath.Join(r.w.store, dir)] = true
+		}
+	}
+	for p := range paths {
+		if err := os.Lchown(p, uid, gid); err != nil {
+			return fmt.Errorf("hand image over to its user: %w", err)
+		}
+	}
+	return nil
+}
+
 func (r *recording) write(rec wire.Record) error {
 	b, err := json.Marshal(rec)
 	if err != nil {
@@ -194,6 +220,9 @@ func (r *recording) write(rec wire.Record) error {
 	}
 	if err := tmp.Close(); err != nil {
 		return fmt.Errorf("write record: %w", err)
+	}
+	if err := r.handOver(tmp.Name(), rec.Lowers); err != nil {
+		return err
 	}
 	return os.Rename(tmp.Name(), path)
 }

@@ -160,7 +160,7 @@ func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*record
 	sf := wrunc.SnapshotterFactory{Name: snapshotter, New: func(dir string) (ctdsnapshot.Snapshotter, error) {
 		return openSnapshotter(ctx, dir)
 	}}
-	opt, err := wrunc.NewWorkerOpt(root, sf, false, oci.ProcessSandbox, nil, nil, netproviders.Opt{Mode: "host"}, nil,
+	opt, err := wrunc.NewWorkerOpt(root, sf, req.Rootless, oci.ProcessSandbox, nil, nil, netproviders.Opt{Mode: "host"}, nil,
 		req.Runc, "", false, nil, "", req.Cgroup, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open worker's state: %w", err)

@@ -44,6 +44,8 @@ type ServeRequest struct {
 	Store  string // absolute
 	Runc   string // path of the runtime
 	Cgroup string // name of the parent cgroup of all RUN steps
+	// Rootless: the builder is root of a user namespace only, and has no cgroups.
+	Rootless bool
 }
 
 // BuildRequest is one build.

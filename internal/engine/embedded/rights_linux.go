@@ -1,0 +1,73 @@
+package embedded
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+
+	"caisson/internal/sandbox"
+)
+
+// users says in which user namespace this process's sandboxes live: none as root, else one of the caller's subordinate ids.
+var users = sync.OnceValues(func() (*sandbox.Users, error) {
+	if !rootless() {
+		return nil, nil
+	}
+	return sandbox.Subordinate()
+})
+
+// rootless: the engine runs as an ordinary user. What its sandboxes write then belongs to subordinate ids, and can be
+// removed only from inside such a sandbox.
+func rootless() bool { return os.Geteuid() != 0 }
+
+func init() { sandbox.Register("remove", superviseRemove) }
+
+func superviseRemove(s *sandbox.Supervisor) (int, error) {
+	var paths []string
+	if err := s.Body(&paths); err != nil {
+		return 0, err
+	}
+	return 0, removeAll(paths...)
+}
+
+func removeAll(paths ...string) (err error) {
+	for _, p := range paths {
+		err = errors.Join(err, os.RemoveAll(p))
+	}
+	return err
+}
+
+// removeTrees removes folders whatever sandbox wrote them.
+func removeTrees(paths ...string) error {
+	err := removeAll(paths...)
+	if !rootless() || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	u, err := users()
+	if err != nil {
+		return err
+	}
+	return sandboxed(sandbox.Options{Users: u}, "remove", paths)
+}
+
+// sandboxed does a short task in a sandbox to its end. What it says is its error.
+func sandboxed(o sandbox.Options, task string, body any) error {
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	o.Output = pw
+	box, err := sandbox.Start(o, task, body)
+	pw.Close()
+	if err != nil {
+		pr.Close()
+		return err
+	}
+	said := readTail(pr)
+	code, err := box.Wait()
+	if err == nil && code != 0 {
+		err = errors.New(said.String())
+	}
+	return err
+}
