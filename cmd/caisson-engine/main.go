@@ -19,6 +19,8 @@ import (
 	"caisson/internal/engine/embedded/wire"
 	"caisson/internal/image/base"
 	"caisson/internal/image/dockerfile"
+	"caisson/internal/network"
+	"caisson/internal/network/stack"
 )
 
 // version is set by the linker.
@@ -96,6 +98,14 @@ func answer(ctx context.Context, verb string, request json.RawMessage, events fu
 		return with(request, func(r wire.BaseRequest) (any, error) {
 			a := &base.Adder{Dir: r.Dir, Progress: func(s string) { events(engine.Event{Kind: "note", Text: s}) }}
 			return a.Add(ctx, r.Ref, r.Source)
+		})
+	case wire.Network:
+		return with(request, func(r network.Config) (any, error) {
+			var listeners []*os.File
+			for i := range r.Published {
+				listeners = append(listeners, os.NewFile(uintptr(wire.FirstFD+i), "listener"))
+			}
+			return nil, stack.Serve(ctx, conn, r, listeners)
 		})
 	case wire.BaseDel:
 		return with(request, func(r wire.BaseRequest) (any, error) {

@@ -45,6 +45,44 @@ type Capabilities struct {
 	DeviceCgroup bool
 }
 
+// Network says what a run or the steps of a build can reach.
+type Network string
+
+// The networks. The zero value is NetworkPrivate.
+const (
+	NetworkPrivate Network = "private" // own loopback and ports, outgoing connections
+	NetworkHost    Network = "host"    // that of this machine
+	NetworkNone    Network = "none"    // own loopback only
+)
+
+// Publish leads from a TCP port of this machine to one of a run.
+type Publish struct {
+	Addr            string // an IP address of this machine
+	Host, Container uint16 // Host 0 is any free port
+}
+
+// Limits of a run; 0 is none.
+type Limits struct {
+	Memory int64   // bytes, swap included
+	CPUs   float64 // processors' worth of time
+	PIDs   int64   // processes and threads
+}
+
+// Any says whether there is a limit.
+func (l Limits) Any() bool { return l != Limits{} }
+
+// Secret is something that a run or build step reads from a file below /run/secrets, and that is stored nowhere.
+type Secret struct {
+	ID    string
+	Value []byte
+}
+
+// SSHAgent is an agent whose socket a run or build step may use.
+type SSHAgent struct {
+	ID     string // "default" or a name
+	Socket string // path of this machine
+}
+
 // ErrNoImage: no usable image is recorded under that key.
 var ErrNoImage = errors.New("no such image")
 
@@ -54,6 +92,8 @@ type Image struct {
 	Name    string // "projectci/build.armv7"
 	Created time.Time
 	Config  ImageConfig
+	// Architecture of the image in OCI's words, with its variant: "amd64", "arm/v7".
+	Architecture string
 }
 
 // ImageConfig is what of an image's configuration matters to a run: the field "config" of an OCI image configuration.
@@ -64,6 +104,12 @@ type ImageConfig struct {
 	Cmd        []string
 	Env        []string // NAME=VALUE
 	WorkingDir string
+}
+
+// Emulated is how programs of foreign processors run.
+type Emulated struct {
+	Architectures []string // those that are needed, in OCI's words: "arm/v7"; empty is none
+	CPU           string   // the processor to emulate, in the emulator's words: "cortex-a7"; "" is its default
 }
 
 // BuildRequest says what to build.
@@ -78,6 +124,11 @@ type BuildRequest struct {
 	// any other from its registry, at that digest.
 	Bases   map[string]string
 	NoCache bool
+	Network Network
+	Proxies []string // http_proxy=… and the like, of the caller's environment
+	Secrets []Secret
+	SSH     []SSHAgent
+	Emulate Emulated
 	// Progress is how the build shows itself on standard error: auto, tty, plain, json (events only) or quiet.
 	Progress string
 }
@@ -112,6 +163,13 @@ type RunSpec struct {
 	Hostname       string
 	Mounts         []Mount
 	ShmSize        int64 // bytes of /dev/shm
+	Network        Network
+	Publish        []Publish
+	Proxies        []string // http_proxy=… and the like, of the caller's environment
+	Limits         Limits
+	Secrets        []Secret
+	SSH            []SSHAgent
+	CPU            string // the processor to emulate where the image is for a foreign one
 	// Grace is the time between TERM and KILL.
 	Grace time.Duration
 }
@@ -133,6 +191,8 @@ type Streams struct {
 	Resize <-chan WindowSize // new sizes; may be nil; the first one is waited for when TTY
 	// Kill ends the grace period at once when it is closed; may be nil.
 	Kill <-chan struct{}
+	// Note is told single lines for people, on the way; may be nil.
+	Note func(string)
 	// Started is called once the command runs, at the latest when Run returns without error; may be nil.
 	Started func()
 }
@@ -144,6 +204,10 @@ type WindowSize struct{ Rows, Cols uint16 }
 type ExitStatus struct {
 	Code   int // 0-255; 128+N when it died by signal N
 	Signal int // the signal that it died by, else 0
+	// MemoryKills is how many processes the kernel ended because of Limits.Memory; MemoryPeak, in bytes, is the most that
+	// the run used.
+	MemoryKills int
+	MemoryPeak  int64
 }
 
 // StartError is a command that could not be started.

@@ -44,7 +44,13 @@ type Request struct {
 	Cache                   ccache.Cache
 	ShmSize                 int64
 	Timeout                 time.Duration // 0 is none
-	StateDir                string        // folder of the records
+	Network                 engine.Network
+	Publish                 []engine.Publish
+	Limits                  engine.Limits
+	Secrets                 []engine.Secret
+	SSH                     []engine.SSHAgent
+	CPU                     string // the processor to emulate
+	StateDir                string // folder of the records
 }
 
 // Outcome of a run that was started or was to be.
@@ -70,7 +76,7 @@ func Do(in *Interrupts, eng engine.Engine, req Request, note func(string)) (Outc
 	out.ID = rec.ID()
 	sayNeighbours(rec, req, note)
 	start := time.Now()
-	status, err := perform(in, eng, req, rec)
+	status, err := perform(in, eng, req, rec, note)
 	out.Duration = time.Since(start)
 	out.Code, out.How = classify(in.Context, status, err)
 	if isOwnEnd(out.How) {
@@ -89,7 +95,7 @@ func Do(in *Interrupts, eng engine.Engine, req Request, note func(string)) (Outc
 }
 
 // perform is the run between the beginning and the end of its record.
-func perform(in *Interrupts, eng engine.Engine, req Request, rec *record.Record) (engine.ExitStatus, error) {
+func perform(in *Interrupts, eng engine.Engine, req Request, rec *record.Record, note func(string)) (engine.ExitStatus, error) {
 	var none engine.ExitStatus
 	ctx := in.Context
 	if req.Timeout > 0 {
@@ -106,6 +112,7 @@ func perform(in *Interrupts, eng engine.Engine, req Request, rec *record.Record)
 		Stdout:  io.MultiWriter(rec.Log(), os.Stdout),
 		Stderr:  io.MultiWriter(rec.Log(), os.Stderr),
 		Kill:    in.Kill,
+		Note:    note,
 		Started: func() { rec.Event("started", "command", req.Command) },
 	}
 	if req.Interactive {
@@ -120,11 +127,27 @@ func perform(in *Interrupts, eng engine.Engine, req Request, rec *record.Record)
 		ID: rec.ID(), Image: req.Image, Command: req.Command, NoCommandShell: req.Interactive,
 		Env: append(cache.Env(), req.Env...), UID: req.User.UID, GID: req.User.GID, UserName: req.User.Name,
 		Hostname: hostname(req.Platform), Mounts: append(req.Mounts, cache.Mounts()...), ShmSize: req.ShmSize, Grace: grace(),
+		Network: req.Network, Publish: req.Publish, Proxies: Proxies(), Limits: req.Limits, Secrets: req.Secrets, SSH: req.SSH, CPU: req.CPU,
 	}, streams)
 	if ctx.Err() != nil && err == nil {
 		err = context.Cause(ctx)
 	}
 	return status, err
+}
+
+// proxyNames are the variables that tell programs of a proxy. Source: curl(1), ENVIRONMENT.
+var proxyNames = []string{"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
+
+// Proxies are this process's proxy variables, NAME=VALUE, in both spellings.
+func Proxies() (env []string) {
+	for _, name := range proxyNames {
+		for _, n := range []string{name, strings.ToUpper(name)} {
+			if v, ok := os.LookupEnv(n); ok {
+				env = append(env, n+"="+v)
+			}
+		}
+	}
+	return env
 }
 
 // statsPath is where the compiler cache counts what this run alone did.

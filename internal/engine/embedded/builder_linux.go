@@ -157,6 +157,9 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Remove(s.path(wire.ProxiesFile)); err != nil && !errors.Is(err, os.ErrNotExist) { // of the last builder's callers
+		return nil, storeError(string(s), err)
+	}
 	out, err := os.Create(s.path(builderLog))
 	if err != nil {
 		return nil, storeError(string(s), err)

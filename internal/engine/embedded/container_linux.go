@@ -33,7 +33,7 @@ func newContainer(o sandbox.Options) (*container, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Files, o.Output = []*os.File{peer}, pw
+	o.Files, o.Output = append([]*os.File{peer}, o.Files...), pw
 	box, err := sandbox.Clone(o)
 	peer.Close()
 	pw.Close()

@@ -90,6 +90,9 @@ func (e *Engine) Build(ctx context.Context, req engine.BuildRequest, events func
 	if err != nil {
 		return none, err
 	}
+	if req.Proxies, err = e.store.allowProxies(req); err != nil {
+		return none, err
+	}
 	wreq := wire.BuildRequest{BuildRequest: req, BaseDir: e.store.Bases(), OwnBases: map[string]string{}}
 	for ref := range req.Bases {
 		if b, ok := index.Lookup(bases, ref); ok {

@@ -17,9 +17,9 @@ import (
 	"caisson/internal/sandbox"
 )
 
-// call runs one verb of the second program. conn, when not nil, becomes the program's connection to the builder. The
-// kernel kills the program when this process dies.
-func (s Store) call(ctx context.Context, verb string, request, result any, conn *os.File, events func(engine.Event)) error {
+// call runs one verb of the second program. conn, when not nil, becomes its descriptor wire.ConnFD, more those from
+// wire.FirstFD on. The kernel kills the program when this process dies.
+func (s Store) call(ctx context.Context, verb string, request, result any, conn *os.File, events func(engine.Event), more ...*os.File) error {
 	path, err := payload.Unpack(s.Payload(), payload.Engine)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (s Store) call(ctx context.Context, verb string, request, result any, conn 
 			conn = in // any open file: descriptor 3 is unused then
 		}
 		proc, err := sandbox.StartBound(path, []string{payload.Engine, verb}, &os.ProcAttr{
-			Env: os.Environ(), Files: []*os.File{in, os.Stderr, os.Stderr, conn, messages},
+			Env: os.Environ(), Files: append([]*os.File{in, os.Stderr, os.Stderr, conn, messages}, more...),
 			// Not in the terminal's foreground group: ^C reaches it through this process.
 			Sys: &syscall.SysProcAttr{Setpgid: true},
 		})

@@ -26,12 +26,17 @@ func (r recordFile) lowers(s Store) []string {
 
 func (r recordFile) image() (engine.Image, error) {
 	var img struct {
-		Config engine.ImageConfig `json:"config"`
+		Architecture, Variant string
+		Config                engine.ImageConfig `json:"config"`
 	}
 	if err := json.Unmarshal(r.Config, &img); err != nil {
 		return engine.Image{}, err
 	}
-	return engine.Image{Key: r.Key, Name: r.Name, Created: r.Created, Config: img.Config}, nil
+	arch := img.Architecture
+	if img.Variant != "" {
+		arch += "/" + img.Variant
+	}
+	return engine.Image{Key: r.Key, Name: r.Name, Created: r.Created, Config: img.Config, Architecture: arch}, nil
 }
 
 // readRecord returns engine.ErrNoImage when there is no record, or one that cannot be used: that one is moved aside, and

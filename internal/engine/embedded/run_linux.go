@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"caisson/internal/engine"
 	"caisson/internal/lifeline"
+	"caisson/internal/network"
 	"caisson/internal/payload"
 	"caisson/internal/sandbox"
 
@@ -28,6 +28,7 @@ type runTask struct {
 	ID      string
 	// Rootless: the sandbox is in a user namespace of its own and makes no cgroups.
 	Rootless bool
+	Network  engine.Network
 }
 
 // Names below the scratch tmpfs.
@@ -46,31 +47,13 @@ func superviseRun(s *sandbox.Supervisor) (int, error) {
 	if err := s.Body(&t); err != nil {
 		return 0, err
 	}
-	if err := sandbox.Tmpfs(t.Scratch); err != nil {
+	up := make(chan error, 1) // one value
+	go func() { up <- setUpNetwork(s, t.Network) }()
+	if err := mountRun(t); err != nil {
 		return 0, err
 	}
-	for _, d := range []string{rootfsDir, bundleDir, stateDir, mountsDir} {
-		if err := os.Mkdir(filepath.Join(t.Scratch, d), 0o755); err != nil {
-			return 0, err
-		}
-	}
-	if t.Rootless {
-		if err := prepareRootless(t.Overlay); err != nil {
-			return 0, err
-		}
-	}
-	if err := t.Overlay.Mount(); err != nil {
+	if err := <-up; err != nil {
 		return 0, err
-	}
-	for i, source := range t.Sources {
-		if err := sandbox.Pin(source, pinned(t.Scratch, i)); err != nil {
-			return 0, err
-		}
-	}
-	for name, text := range t.Files {
-		if err := os.WriteFile(filepath.Join(t.Scratch, bundleDir, name), []byte(text), 0o644); err != nil {
-			return 0, err
-		}
 	}
 	code, err := s.Run(t.Runc, []string{
 		"runc", "--root", filepath.Join(t.Scratch, stateDir), "--rootless", strconv.FormatBool(t.Rootless), "run", "--preserve-fds", "1",
@@ -80,6 +63,50 @@ func superviseRun(s *sandbox.Supervisor) (int, error) {
 		clearLayer(t.Overlay)
 	}
 	return code, err
+}
+
+// setUpNetwork fills the sandbox's network namespace. The client waits for the link of a private one.
+func setUpNetwork(s *sandbox.Supervisor, mode engine.Network) error {
+	switch mode {
+	case engine.NetworkHost:
+		return nil
+	case engine.NetworkNone:
+		return network.Loopback()
+	}
+	socket := s.File(1)
+	defer socket.Close()
+	return sendLink(socket)
+}
+
+// mountRun makes everything that runc finds: the root file system, the caller's folders, the bundle.
+func mountRun(t runTask) error {
+	if err := sandbox.Tmpfs(t.Scratch); err != nil {
+		return err
+	}
+	for _, d := range []string{rootfsDir, bundleDir, stateDir, mountsDir} {
+		if err := os.Mkdir(filepath.Join(t.Scratch, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if t.Rootless {
+		if err := prepareRootless(t.Overlay); err != nil {
+			return err
+		}
+	}
+	if err := t.Overlay.Mount(); err != nil {
+		return err
+	}
+	for i, source := range t.Sources {
+		if err := sandbox.Pin(source, pinned(t.Scratch, i)); err != nil {
+			return err
+		}
+	}
+	for name, text := range t.Files {
+		if err := os.WriteFile(filepath.Join(t.Scratch, bundleDir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // prepareRootless makes the root folder of the container root's, and sees to it that no cgroup is made.
@@ -110,6 +137,14 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 	if err != nil {
 		return none, err
 	}
+	if spec.Network == "" {
+		spec.Network = engine.NetworkPrivate
+	}
+	note := func(text string) {
+		if streams.Note != nil {
+			streams.Note(text)
+		}
+	}
 	rec, lock, err := e.holdRecord(spec.Image.Key)
 	if err != nil {
 		return none, err
@@ -119,7 +154,19 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 	if err != nil {
 		return none, err
 	}
-	c, err := newContainer(sandbox.Options{Users: u})
+	o := sandbox.Options{Users: u, Network: spec.Network != engine.NetworkHost}
+	proxies := spec.Proxies
+	var n *netns
+	if spec.Network == engine.NetworkPrivate {
+		var allowed []network.Allowed
+		proxies, allowed = network.ProxyEnv(spec.Proxies)
+		if n, err = e.store.newNetns(spec, allowed, note); err != nil {
+			return none, err
+		}
+		defer n.close()
+		o.Files = []*os.File{n.peer}
+	}
+	c, err := newContainer(o)
 	if err != nil {
 		return none, err
 	}
@@ -137,8 +184,11 @@ func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.St
 	if err := c.box.Give("run", task); err != nil {
 		return none, c.failed(err)
 	}
+	if n != nil {
+		n.serve()
+	}
 	status, err := c.command(ctx, lifeline.Request{
-		Args: args, Env: environment(spec), Dir: spec.Image.Config.WorkingDir,
+		Args: args, Env: environment(spec, proxies), Dir: spec.Image.Config.WorkingDir,
 		UID: spec.UID, GID: spec.GID, Groups: spec.Groups, UserName: spec.UserName, TTY: streams.TTY,
 		Home: true, Grace: spec.Grace,
 	}, streams)
@@ -174,23 +224,12 @@ func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (run
 		return runTask{}, fmt.Errorf("encode runtime specification: %w", err)
 	}
 	files := map[string]string{"config.json": string(config)}
-	networkFiles(files, spec.Hostname)
+	networkFiles(files, spec)
 	return runTask{
 		Overlay: sandbox.Overlay{
 			Lowers: rec.lowers(e.store), Upper: layer.upper(), Work: layer.work(), Target: rootfs, UserXattr: rootless(),
 		},
-		Scratch: scratch, Sources: sources, Files: files, Runc: runc, ID: "caisson-" + spec.ID, Rootless: rootless(),
+		Scratch: scratch, Sources: sources, Files: files, Runc: runc, ID: "caisson-" + spec.ID,
+		Rootless: rootless(), Network: spec.Network,
 	}, nil
-}
-
-// networkFiles are the host's resolver and hosts with the container's own name, as long as a run has the host's network.
-func networkFiles(files map[string]string, hostname string) {
-	resolv, _ := os.ReadFile("/etc/resolv.conf") // none is a valid configuration: the local name server
-	hosts, _ := os.ReadFile("/etc/hosts")
-	if len(hosts) == 0 {
-		hosts = []byte("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
-	}
-	files["resolv.conf"] = string(resolv)
-	files["hosts"] = strings.TrimRight(string(hosts), "\n") + "\n127.0.1.1\t" + hostname + "\n"
-	files["hostname"] = hostname + "\n"
 }

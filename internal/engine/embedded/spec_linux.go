@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"caisson/internal/engine"
@@ -137,11 +138,11 @@ func commandLine(r engine.RunSpec) ([]string, error) {
 	return args, nil
 }
 
-// environment is the image's ENV, then the run's; of two values of a name the later one holds.
-func environment(r engine.RunSpec) []string {
+// environment is the image's ENV, then the proxies, then the run's; of two values of a name the later one holds.
+func environment(r engine.RunSpec, proxies []string) []string {
 	var env []string
 	at := map[string]int{}
-	for _, kv := range append(append([]string{"PATH=" + defaultPath, "HOSTNAME=" + r.Hostname}, r.Image.Config.Env...), r.Env...) {
+	for _, kv := range slices.Concat([]string{"PATH=" + defaultPath, "HOSTNAME=" + r.Hostname}, r.Image.Config.Env, proxies, r.Env) {
 		name, _, _ := strings.Cut(kv, "=")
 		if i, ok := at[name]; ok {
 			env[i] = kv

@@ -41,7 +41,7 @@ func TestTheLaterValueOfAVariableHolds(t *testing.T) {
 	got := environment(engine.RunSpec{
 		Hostname: "armv7", Image: engine.Image{Config: engine.ImageConfig{Env: []string{"PATH=/opt/bin", "A=1", "B=image"}}},
 		Env: []string{"B=run", "C=x=y", "B=last"},
-	})
+	}, nil)
 	want := []string{"PATH=/opt/bin", "HOSTNAME=armv7", "A=1", "B=last", "C=x=y"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

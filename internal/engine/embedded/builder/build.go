@@ -22,6 +22,7 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/entitlements"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
@@ -136,7 +137,24 @@ func solveOptions(req wire.BuildRequest) (client.SolveOpt, error) {
 	for name, value := range req.Args {
 		opt.FrontendAttrs["build-arg:"+name] = value
 	}
+	chooseNetwork(&opt, req)
 	return opt, pinBases(&opt, req)
+}
+
+// chooseNetwork tells the steps' network and its proxies. Proxies are no part of a step's cache key: BuildKit knows their names.
+func chooseNetwork(opt *client.SolveOpt, req wire.BuildRequest) {
+	for _, kv := range req.Proxies {
+		if name, value, ok := strings.Cut(kv, "="); ok {
+			opt.FrontendAttrs["build-arg:"+name] = value
+		}
+	}
+	switch req.Network {
+	case engine.NetworkHost:
+		opt.FrontendAttrs["force-network-mode"] = "host"
+		opt.AllowedEntitlements = []string{string(entitlements.EntitlementNetworkHost)}
+	case engine.NetworkNone:
+		opt.FrontendAttrs["force-network-mode"] = "none"
+	}
 }
 
 // pinBases makes every FROM mean the digest that the content key was made with.

@@ -23,8 +23,10 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/solver"
 	"github.com/moby/buildkit/solver/bboltcachestorage"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/bklog"
 	"github.com/moby/buildkit/util/db/boltutil"
+	"github.com/moby/buildkit/util/entitlements"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/network/netproviders"
 	"github.com/moby/buildkit/util/resolver"
@@ -145,6 +147,7 @@ func tryController(ctx context.Context, req wire.ServeRequest, root string) (c *
 		ContentStore:     w.ContentStore(),
 		GarbageCollect:   w.GarbageCollect,
 		GracefulStop:     ctx.Done(),
+		Entitlements:     []string{string(entitlements.EntitlementNetworkHost)}, // a caller still has to ask for it
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open controller: %w", err)
@@ -164,6 +167,9 @@ func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*record
 		req.Runc, "", false, nil, "", req.Cgroup, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open worker's state: %w", err)
+	}
+	if opt.NetworkProviders[pb.NetMode_UNSET], err = newPrivateNetwork(req.Store, root); err != nil { // the executor has the same map
+		return nil, err
 	}
 	opt.RegistryHosts = resolver.NewRegistryConfig(nil)
 	w, err := base.NewWorker(ctx, opt)

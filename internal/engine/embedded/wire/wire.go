@@ -24,12 +24,14 @@ const (
 	Resolve = "resolve" // the digest of a reference in its registry
 	BaseAdd = "base-add"
 	BaseDel = "base-remove"
+	Network = "network" // the user-mode network stack of one run, on its link
 )
 
 // Descriptors of a verb's process.
 const (
-	ConnFD   = 3
+	ConnFD   = 3 // the connection to the builder; the link of a network
 	ResultFD = 4
+	FirstFD  = 5 // of further files: the listeners of published ports
 )
 
 // Greeting is what the builder writes first on every connection that it has taken, so that a client knows that it did
@@ -38,6 +40,10 @@ const Greeting = "caisson builder 1\n"
 
 // Notice begins a line of the builder's log that its callers pass on to people.
 const Notice = "notice: "
+
+// ProxiesFile, in the store, lists the loopback services that the callers of the running builder may use in build steps:
+// one JSON list of network.Allowed a line.
+const ProxiesFile = "builder.proxies"
 
 // ServeRequest starts the builder.
 type ServeRequest struct {
