@@ -15,7 +15,7 @@ PAYLOAD  := internal/payload/files
 RUNC_VERSION := $(shell awk '$$1 == "github.com/opencontainers/runc" || $$2 == "github.com/opencontainers/runc" {print $$NF}' packaging/runc/go.mod | head -n 1)
 PAYLOAD_ARGS = caisson-engine=$(B)/caisson-engine=$(VERSION) runc=$(B)/runc=$(RUNC_VERSION) caisson-init=$(B)/caisson-init=$(VERSION)
 
-.PHONY: all payload lint demo test faults bench install clean setup setup-build force
+.PHONY: all payload lint demo test faults machines bench install clean setup setup-build force
 all: bin/caisson
 
 # Go decides what is to be built anew; make only orders the steps.
@@ -50,6 +50,10 @@ test: bin/caisson
 faults: bin/caisson
 	@packaging/setup.sh test
 	@packaging/test.sh faults
+
+machines: bin/caisson
+	@packaging/setup.sh machines
+	@packaging/test.sh machines
 
 bench: bin/caisson
 	@packaging/setup.sh bench

@@ -1,20 +1,22 @@
 #!/bin/sh
 # Installs what a target needs on Debian and Ubuntu; elsewhere it says exactly what is missing.
-# usage: packaging/setup.sh build|demo|test|bench
+# usage: packaging/setup.sh build|demo|test|machines|bench
 set -eu
 
 # A need is PACKAGE:CHECK. CHECK is a program, or a file when it begins with a slash; {arch} is the multiarch triplet.
 build="gcc:gcc libc6-dev:/usr/include/stdio.h pkg-config:pkg-config libseccomp-dev:/usr/include/seccomp.h make:make git:git"
 demo="mmdebstrap:mmdebstrap ca-certificates:/etc/ssl/certs/ca-certificates.crt"
 test="$demo busybox-static:busybox file:file runc:/usr/sbin/runc dpkg-dev:dpkg-source util-linux:script xz-utils:xz bzip2:bzip2 ccache:ccache sudo:sudo"
+machines="$test qemu-system-x86:qemu-system-x86_64 e2fsprogs:/sbin/mke2fs debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg"
 bench="$test docker.io:dockerd podman:podman iproute2:ip linux-perf:perf"
 
 case "${1:-}" in
 build) needs="$build" ;;
 demo) needs="$build $demo" ;;
 test) needs="$build $test" ;;
+machines) needs="$build $machines" ;;
 bench) needs="$build $bench" ;;
-*) echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
+*) echo "usage: $0 build|demo|test|machines|bench" >&2; exit 2 ;;
 esac
 
 missing=""

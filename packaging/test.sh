@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs the tests. usage: packaging/test.sh short|faults|bench
-#   short   everything, with the long suites in their short form (`make test`)
-#   faults  the full number of kills, cold stores and interrupted builds
-#   bench   measurements, side by side with what a user would use instead
+# Runs the tests. usage: packaging/test.sh short|faults|machines|bench
+#   short     everything, with the long suites in their short form (`make test`)
+#   faults    the full number of kills, cold stores and interrupted builds
+#   machines  what needs another kernel setup, in emulated machines
+#   bench     measurements, side by side with what a user would use instead
 set -eu
 GO=${GO:-go}
 export CAISSON_BIN="$PWD/bin/caisson"
@@ -12,6 +13,7 @@ short)
 	"$GO" test -timeout 20m -p 1 ./test/... ./bench/...
 	;;
 faults) CAISSON_FAULTS=full "$GO" test -count 1 -timeout 60m -v ./test/faults ;;
+machines) CAISSON_MACHINES=full "$GO" test -count 1 -timeout 30m -v ./test/machines/... ;;
 bench) CAISSON_BENCH=full "$GO" test -count 1 -timeout 60m -v ./bench/... ;;
-*) echo "usage: $0 short|faults|bench" >&2; exit 2 ;;
+*) echo "usage: $0 short|faults|machines|bench" >&2; exit 2 ;;
 esac

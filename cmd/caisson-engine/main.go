@@ -96,7 +96,7 @@ func answer(ctx context.Context, verb string, request json.RawMessage, events fu
 		return with(request, func(r wire.ResolveRequest) (any, error) { return builder.Resolve(ctx, r.Ref) })
 	case wire.BaseAdd:
 		return with(request, func(r wire.BaseRequest) (any, error) {
-			a := &base.Adder{Dir: r.Dir, Progress: func(s string) { events(engine.Event{Kind: "note", Text: s}) }}
+			a := &base.Adder{Dir: r.Dir, Caller: r.Caller, Progress: func(s string) { events(engine.Event{Kind: "note", Text: s}) }}
 			return a.Add(ctx, r.Ref, r.Source)
 		})
 	case wire.Network:

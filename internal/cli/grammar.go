@@ -7,13 +7,13 @@ package cli
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"caisson/internal/project"
+	"caisson/internal/engine"
+	"caisson/internal/project/values"
 	"caisson/internal/term"
 )
 
@@ -24,19 +24,26 @@ type Run struct {
 	Interactive bool
 	RunOnly     bool
 	List        bool
-	Env         []string      // NAME=VALUE, in the order given
-	Retries     int           // tries of an image build, at least 1
-	Registry    *string       // nil: the project's own; "": none
-	NoCache     bool          // build every step of the image anew
-	Pull        bool          // resolve the image's bases anew
-	NoPull      bool          // ask no registry where it can be avoided
-	ShmSize     int64         // bytes of /dev/shm
-	CcacheDir   string        // "" is the convention's
-	Timeout     time.Duration // 0 is none
-	Dir         string        // folder to look for the project from, "" is the working folder
-	Store       string        // "" is the default one
-	Output      string        // auto, tty, plain or json
-	Command     []string      // the container's command, empty is the default one
+	Env         []string // NAME=VALUE, in the order given
+	Retries     int      // tries of an image build, at least 1
+	Registry    *string  // nil: the project's own; "": none
+	NoCache     bool     // build every step of the image anew
+	Pull        bool     // resolve the image's bases anew
+	NoPull      bool     // ask no registry where it can be avoided
+	ShmSize     int64    // bytes of /dev/shm
+	Network     string   // private, host or none; "" when nothing decides
+	Publish     []engine.Publish
+	Memory      int64           // bytes, 0 is no limit
+	CPUs        float64         // processors that may be busy at once, 0 is no limit
+	PIDs        int64           // processes and threads at once, 0 is no limit
+	Secrets     []values.Secret // of image builds; the value is read when it is used
+	SSH         []SSHAgent      // of image builds
+	CcacheDir   string          // "" is the convention's
+	Timeout     time.Duration   // 0 is none
+	Dir         string          // folder to look for the project from, "" is the working folder
+	Store       string          // "" is the default one
+	Output      string          // auto, tty, plain or json
+	Command     []string        // the container's command, empty is the default one
 	Help        bool
 	Version     bool
 }
@@ -66,7 +73,10 @@ func ParseRun(args []string, getenv func(string) (string, bool)) (Run, error) {
 	if p.run.Help || p.run.Version {
 		return p.run, nil
 	}
-	return p.run, p.run.check()
+	if err := p.run.check(); err != nil || p.run.List {
+		return p.run, err
+	}
+	return p.run, p.run.checkSources(getenv)
 }
 
 // parser is the state of reading one line.
@@ -291,15 +301,6 @@ func takeRegistry(p *parser, _, value string) error {
 	return nil
 }
 
-func takeShmSize(p *parser, _, value string) error {
-	size, err := ParseSize(value)
-	if err != nil {
-		return err
-	}
-	p.run.ShmSize = size
-	return nil
-}
-
 func takeFolder(field func(*Run) *string) func(*parser, string, string) error {
 	return func(p *parser, name, value string) error {
 		if value == "" {
@@ -322,7 +323,7 @@ func takeTimeout(p *parser, _, value string) error {
 // parseDuration reads a Go duration (1h30m, 90s) or a plain number of seconds. 0 is no limit.
 func parseDuration(text string) (time.Duration, error) {
 	refuse := &UsageError{Reason: fmt.Sprintf("%q is not a duration", text), Hint: "write 90s, 30m, 1h30m or seconds"}
-	if plainNumber(text) {
+	if values.PlainNumber(text) {
 		text += "s"
 	}
 	d, err := time.ParseDuration(text)
@@ -330,39 +331,6 @@ func parseDuration(text string) (time.Duration, error) {
 		return 0, refuse
 	}
 	return d, nil
-}
-
-// plainNumber says whether text is digits with at most one dot.
-func plainNumber(text string) bool {
-	return strings.Trim(text, "0123456789.") == "" && strings.Count(text, ".") < 2 && strings.Trim(text, ".") != ""
-}
-
-// ParseSize reads a number of bytes: 1048576, 500m, 1.5GB. The letters b, k, m, g and t, with or without a B or iB, are
-// powers of 1024 as in Docker. What is no size, no more than nothing, or more than an int64 holds is a *UsageError.
-func ParseSize(text string) (int64, error) {
-	refuse := &UsageError{Reason: fmt.Sprintf("%q is not a size", text), Hint: "write 500m, 2g, 1.5GB or a number of bytes"}
-	number := strings.TrimRight(text, "bBkKmMgGtTiI")
-	if !plainNumber(number) {
-		return 0, refuse
-	}
-	shift := map[string]uint{"": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20,
-		"g": 30, "gb": 30, "gib": 30, "t": 40, "tb": 40, "tib": 40}
-	by, ok := shift[strings.ToLower(text[len(number):])]
-	if !ok {
-		return 0, refuse
-	}
-	if whole, err := strconv.ParseInt(number, 10, 64); err == nil {
-		if whole < 1 || whole > math.MaxInt64>>by {
-			return 0, refuse
-		}
-		return whole << by, nil
-	}
-	fraction, err := strconv.ParseFloat(number, 64)
-	size := fraction * float64(int64(1)<<by)
-	if err != nil || size < 1 || size >= math.MaxInt64 {
-		return 0, refuse
-	}
-	return int64(size), nil
 }
 
 var outputModes = []string{"auto", "tty", "plain", "json"}
@@ -378,7 +346,7 @@ func outputMode(name, value string) (term.Mode, error) {
 		return term.Mode(value), nil
 	}
 	hint := fmt.Sprintf("%s is one of %s", name, strings.Join(outputModes, ", "))
-	if near := project.Nearest(value, outputModes); len(near) > 0 {
+	if near := values.Nearest(value, outputModes); len(near) > 0 {
 		hint = fmt.Sprintf("did you mean %s? (%s)", near[0], hint)
 	}
 	return "", &UsageError{Reason: fmt.Sprintf("no output mode %q", value), Hint: hint}

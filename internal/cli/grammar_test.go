@@ -42,11 +42,13 @@ func TestParseRun(t *testing.T) {
 		{"short flags in one word", words("-iRp x"), request(func(r *Run) { r.Interactive, r.RunOnly = true, true })},
 		{"the last of them with its value", words("-ipx"), request(func(r *Run) { r.Interactive = true })},
 		{"every flag", []string{"-p", "x", "-b", "-r", "5", "-d", "reg:5000", "--no-cache", "--no-pull", "--shm-size", "2g",
-			"--ccache-dir", "/c", "--timeout", "1h30m", "-C", "..", "--store", "/s", "--output", "plain"},
+			"--ccache-dir", "/c", "--timeout", "1h30m", "-C", "..", "--store", "/s", "--output", "plain", "--network", "private",
+			"--memory", "2g", "--cpus", "0.5", "--pids", "500"},
 			request(func(r *Run) {
 				r.BuildOnly, r.Retries, r.Registry, r.NoCache, r.NoPull = true, 5, registry("reg:5000"), true, true
 				r.ShmSize, r.CcacheDir, r.Timeout, r.Dir = 2<<30, "/c", 90*time.Minute, ".."
-				r.Store, r.Output = "/s", "plain"
+				r.Store, r.Output, r.Network = "/s", "plain", "private"
+				r.Memory, r.CPUs, r.PIDs = 2<<30, 0.5, 500
 			})},
 		{"no registry", []string{"-d", "", "-p", "x"}, request(func(r *Run) { r.Registry = registry("") })},
 		{"no registry behind =", []string{"--docker-registry=", "-p", "x"}, request(func(r *Run) { r.Registry = registry("") })},
@@ -232,26 +234,6 @@ func TestNoFlagIsInTheTableTwice(t *testing.T) {
 	}
 }
 
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{
-		"1048576": 1 << 20, "500m": 500 << 20, "2g": 2 << 30, "1.5GB": 3 << 29, "1KiB": 1024, "7b": 7, "1T": 1 << 40,
-		"0.5k": 512, "64Mb": 64 << 20, "8388607t": 8388607 << 40,
-	} {
-		if got, err := ParseSize(text); err != nil || got != want {
-			t.Errorf("%s: %d, %v, want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "m", "0", "0.0001", "-1", "1x", "1mm", "1 m", "1.2.3", ".", "1e3", "NaN", "Inf", "0x10",
-		"8388608t", "9223372036854775808", "1bk", "1i", "９"} {
-		got, err := ParseSize(text)
-		if err == nil {
-			t.Errorf("%q is %d", text, got)
-			continue
-		}
-		wantUsageError(t, err, "is not a size")
-	}
-}
-
 func TestTimeout(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"90": 90 * time.Second, "1.5": 1500 * time.Millisecond, "1h30m": 90 * time.Minute, "0": 0, "250ms": 250 * time.Millisecond,
@@ -295,7 +277,9 @@ func TestSplit(t *testing.T) {
 func FuzzParseRunNeverPanicsAndKeepsItsPromises(f *testing.F) {
 	for _, line := range []string{"", "-p\nx", "-p\nx\nmake\n-j4", "-e\nA=1\nB=2\nHOME\n--docker-r\nr\n-p\nx\nf", "-bi", "--", "-",
 		"-p\nx\n--\n-e", "--shm-size=1.5GB\n-px", "--timeout\n1h\n-l", "-d\n\n-p=x", "--no", "-ö", "-\xff", "--=", "-e\n=",
-		"-eHOME\nEMPTY\n-C\n.", "-r\n99999999999999999999", "-hl", "--e=A", "-p\nx\n--output\ntty\n--store\n/s", "-p\n-p"} {
+		"-eHOME\nEMPTY\n-C\n.", "-r\n99999999999999999999", "-hl", "--e=A", "-p\nx\n--output\ntty\n--store\n/s", "-p\n-p",
+		"-p\nx\n--publish\n[::1]:80:80\n--network=host", "-p\nx\n--secret\nid=HOME\n--ssh\na=/b\n--pids=5\n--cpus=.5\n--memory=6m",
+		"--secret=\"id=a", "--publish=:::\n-l"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -311,6 +295,9 @@ func FuzzParseRunNeverPanicsAndKeepsItsPromises(f *testing.F) {
 		}
 		if got.Platform == "" && !got.List && !got.Help && !got.Version {
 			t.Error("no platform")
+		}
+		if got.Memory < 0 || got.CPUs < 0 || got.PIDs < 0 || len(got.Publish) > 0 && got.Network != "" && got.Network != "private" {
+			t.Errorf("%+v", got)
 		}
 		if got.Retries < 1 || got.ShmSize < 1 || got.Timeout < 0 || !slices.Contains(outputModes, got.Output) {
 			t.Errorf("%+v", got)

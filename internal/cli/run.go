@@ -14,6 +14,7 @@ import (
 	"caisson/internal/engine"
 	"caisson/internal/engine/embedded"
 	"caisson/internal/image"
+	"caisson/internal/image/base/index"
 	"caisson/internal/project"
 	"caisson/internal/run"
 	"caisson/internal/run/record"
@@ -72,6 +73,10 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	settings := p.Settings(pl)
+	if r, err = r.withSettings(settings, p.Root, os.LookupEnv); err != nil {
+		return 0, err
+	}
 	command := r.Command
 	isDefault := len(command) == 0 && !r.Interactive && !r.BuildOnly
 	if isDefault {
@@ -91,7 +96,11 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	}
 	defer e.Close()
 	user := run.Caller()
-	img, err := s.image(e, p, pl, r, user)
+	secrets, err := readSecrets(r.Secrets, os.LookupEnv)
+	if err != nil {
+		return 0, err
+	}
+	img, err := s.image(e, p, pl, r, user, secrets)
 	if err != nil || r.BuildOnly {
 		return 0, err
 	}
@@ -102,7 +111,7 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	for _, note := range notes {
 		s.term.Note("%s: %s", pl.Name, note)
 	}
-	req.Image, req.Command = img, command
+	req.Image, req.Command, req.Secrets, req.CPU = img, command, secrets, settings.CPU
 	out, err := run.Do(s.in, e, req, func(text string) { s.term.Note("%s: %s", pl.Name, text) })
 	s.sayEnd(pl.Name, out, err, isDefault)
 	s.pruneRecords(req.StateDir)
@@ -130,11 +139,13 @@ func newRequest(e *embedded.Engine, p *project.Project, pl project.Platform, r R
 		Project: p.Name, Root: p.Root, Platform: pl.Name, Interactive: r.Interactive,
 		Env: append(env, r.Env...), User: user, Mounts: v.Mounts, BuildDir: v.Build, Cache: cache,
 		ShmSize: r.ShmSize, Timeout: r.Timeout, StateDir: stateDir(e.Store()),
+		Network: engine.Network(r.Network), Publish: r.Publish, SSH: r.agents(),
+		Limits: engine.Limits{Memory: r.Memory, CPUs: r.CPUs, PIDs: r.PIDs},
 	}, v.Notes, nil
 }
 
 // image returns the platform's image, built if need be. With -R it is the one that was built last, as it is.
-func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User) (engine.Image, error) {
+func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platform, r Run, user run.User, secrets []engine.Secret) (engine.Image, error) {
 	name := p.ImageName(r.Registry, pl.Name)
 	cacheDir := e.Store().ImageCache()
 	if r.RunOnly {
@@ -150,11 +161,20 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 		}
 		return engine.Image{}, err
 	}
+	bases, err := e.Bases()
+	if err != nil {
+		return engine.Image{}, err
+	}
 	start := time.Now()
 	img, built, err := image.Ensure(s.in.Context, e, image.Request{
 		Name: name, Dockerfile: pl.Dockerfile, Context: pl.Context, Platform: "linux/" + runtime.GOARCH,
 		CallerArgs: map[string]string{"USER_ID": strconv.Itoa(user.UID), "GROUP_ID": strconv.Itoa(user.GID)},
 		CacheDir:   cacheDir, Planner: e.Plan, NoCache: r.NoCache, Pull: r.Pull, Tries: r.Retries, Progress: string(s.term.Mode()),
+		CPU: p.Settings(pl).CPU, Emulator: e.Emulator, Network: engine.Network(r.Network), Proxies: run.Proxies(), Secrets: secrets, SSH: r.agents(),
+		BaseArch: func(ref string) string {
+			b, _ := index.Lookup(bases, ref)
+			return b.Arch
+		},
 	}, image.Notify{
 		Building: func(reason string) { s.term.Note("%s: building the image: %s", pl.Name, reason) },
 		Note:     func(text string) { s.term.Note("%s: %s", pl.Name, text) },
@@ -169,6 +189,20 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 		s.term.Note("%s: image %s is up to date", pl.Name, name)
 	}
 	return img, nil
+}
+
+// memoryWords say what the kernel did for want of memory.
+func memoryWords(out run.Outcome) string {
+	words := "a process was ended for want of memory"
+	if out.MemoryKills > 1 {
+		words = fmt.Sprintf("%d processes were ended for want of memory", out.MemoryKills)
+	}
+	if out.MemoryLimit > 0 {
+		words += fmt.Sprintf(" (limit %s, peak %s)", term.Bytes(out.MemoryLimit), term.Bytes(out.MemoryPeak))
+	} else if out.MemoryPeak > 0 {
+		words += fmt.Sprintf(" (peak %s; this run had no limit of its own)", term.Bytes(out.MemoryPeak))
+	}
+	return words
 }
 
 // buildEvent passes what a build tells on to those who read JSON, and its notes to people.
@@ -205,6 +239,8 @@ func (s *session) sayEnd(platform string, out run.Outcome, err error, isDefault 
 		parts = append(parts, "ended by its time limit after "+took)
 	case out.How == record.Signal:
 		parts = append(parts, fmt.Sprintf("ended by signal %d after %s", out.Code-128, took))
+	case out.Code != 0 && out.MemoryKills > 0:
+		parts = append(parts, fmt.Sprintf("failed with status %d after %s: %s", out.Code, took, memoryWords(out)))
 	case out.Code != 0:
 		parts = append(parts, fmt.Sprintf("failed with status %d after %s", out.Code, took))
 	case isDefault:

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"caisson/internal/project"
+	"caisson/internal/project/values"
 )
 
 // Usage prints what "caisson" without words and "caisson --help" say. A failed write is returned.
@@ -48,6 +48,12 @@ What to do:
 The container:
   -e, --environment NAME=VALUE  set variables, several in a row; a NAME alone
                                 passes the one that you have
+      --network MODE            private (its own), host (this machine's) or none
+      --publish HOST:CONTAINER  let HOST port of this machine lead to the port
+                                CONTAINER; ADDRESS:HOST:CONTAINER (127.0.0.1)
+      --memory SIZE             memory that it may have, like 2g (no limit)
+      --cpus NUMBER             processors that it may use, like 0.5 (no limit)
+      --pids NUMBER             processes that it may have (no limit)
       --shm-size SIZE           size of /dev/shm, like 2g (500m)
       --ccache-dir DIR          compiler cache ($CCACHE_DIR, /tmp/ci_ccache)
       --timeout DURATION        end the command after 90s, 30m, 1h30m ... (none)
@@ -55,6 +61,11 @@ The container:
 The image:
   -d, --docker-registry NAME    first part of its name (<project>ci); '' is none
   -r, --docker-build-retries N  how often to try to build it (1)
+      --secret id=ID,src=PATH   a file: /run/secrets/ID in runs and for RUN
+                                --mount=type=secret,id=ID; or
+                                env=NAME; id=ID alone: variable ID, else file
+      --ssh default             your SSH agent for RUN --mount=type=ssh; or
+                                ID=SOCKET
       --no-cache                build every step anew
       --pull                    look for newer base images
       --no-pull                 do not look for the image in a registry
@@ -98,7 +109,7 @@ func Split(args []string) (command string, rest []string, err error) {
 			Hint: helpHint}
 	}
 	hint := helpHint
-	if near := project.Nearest(word, commands); len(near) > 0 {
+	if near := values.Nearest(word, commands); len(near) > 0 {
 		hint = fmt.Sprintf("did you mean `caisson %s`?", near[0])
 	}
 	return "", nil, &UsageError{Reason: fmt.Sprintf("no command %q", word),
@@ -127,7 +138,14 @@ func flags() table {
 		{long: "no-cache", set: func(r *Run) { r.NoCache = true }},
 		{long: "pull", set: func(r *Run) { r.Pull = true }},
 		{long: "no-pull", set: func(r *Run) { r.NoPull = true }},
-		{long: "shm-size", arg: "SIZE", take: takeShmSize},
+		{long: "shm-size", arg: "SIZE", take: takeValue(values.Size, func(r *Run) *int64 { return &r.ShmSize })},
+		{long: "network", arg: "MODE", take: takeValue(values.Network, func(r *Run) *string { return &r.Network })},
+		{long: "publish", arg: "[ADDRESS:]HOST:CONTAINER", take: takePublish},
+		{long: "memory", arg: "SIZE", take: takeValue(values.Memory, func(r *Run) *int64 { return &r.Memory })},
+		{long: "cpus", arg: "NUMBER", take: takeValue(values.CPUs, func(r *Run) *float64 { return &r.CPUs })},
+		{long: "pids", arg: "NUMBER", take: takeValue(values.PIDs, func(r *Run) *int64 { return &r.PIDs })},
+		{long: "secret", arg: "id=ID[,src=PATH]", take: takeSecret},
+		{long: "ssh", arg: "default|ID[=SOCKET]", take: takeSSH},
 		{long: "ccache-dir", arg: "DIR", take: takeFolder(func(r *Run) *string { return &r.CcacheDir })},
 		{long: "timeout", arg: "DURATION", take: takeTimeout},
 		{short: 'C', arg: "DIR", take: takeFolder(func(r *Run) *string { return &r.Dir })},
@@ -140,10 +158,6 @@ func flags() table {
 		{short: 'j', later: true},
 		{long: "nvidiadocker", short: 'n', later: true},
 		{long: "gpus", later: true},
-		{long: "publish", later: true},
-		{long: "memory", later: true},
-		{long: "cpus", later: true},
-		{long: "network", later: true},
 		{long: "isolate", later: true},
 		{long: "engine", later: true},
 		{long: "print-docker-run", later: true},
@@ -183,7 +197,7 @@ func (t table) unknown(shown, name string) error {
 			longs = append(longs, f.long)
 		}
 	}
-	if near := project.Nearest(name, longs); len(near) > 0 {
+	if near := values.Nearest(name, longs); len(near) > 0 {
 		hint = "did you mean --" + near[0] + "?"
 	}
 	return &UsageError{Reason: fmt.Sprintf("no flag %q", shown),
@@ -224,6 +238,10 @@ func (r *Run) check() error {
 			"leave out -b to run it")
 	case r.RunOnly && r.Pull:
 		return refuse("-R uses the image as it is, but --pull asks for newer bases", "leave one of them out")
+	case r.BuildOnly && len(r.Publish) > 0:
+		return refuse("-b runs nothing, so --publish has no port to lead to", "leave one of them out")
+	case r.Network != "" && r.Network != values.Private && len(r.Publish) > 0:
+		return refusePublish("--network "+r.Network, r.Network)
 	case r.RunOnly && r.NoCache:
 		return refuse("-R never builds the image, but --no-cache asks to build it anew", "leave one of them out")
 	}

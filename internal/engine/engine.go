@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"strconv"
 	"time"
 )
 
@@ -61,6 +63,11 @@ type Publish struct {
 	Host, Container uint16 // Host 0 is any free port
 }
 
+// String is ADDRESS:HOST:CONTAINER, an IPv6 address in brackets.
+func (p Publish) String() string {
+	return net.JoinHostPort(p.Addr, strconv.Itoa(int(p.Host))) + ":" + strconv.Itoa(int(p.Container))
+}
+
 // Limits of a run; 0 is none.
 type Limits struct {
 	Memory int64   // bytes, swap included
@@ -108,7 +115,7 @@ type ImageConfig struct {
 
 // Emulated is how programs of foreign processors run.
 type Emulated struct {
-	Architectures []string // those that are needed, in OCI's words: "arm/v7"; empty is none
+	Architectures []string // those that are needed, in OCI's words without variant: "arm"; empty is none
 	CPU           string   // the processor to emulate, in the emulator's words: "cortex-a7"; "" is its default
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"caisson/internal/emulator"
 	"caisson/internal/engine"
 )
 
@@ -26,12 +27,21 @@ type Request struct {
 	Args       map[string]string // build arguments
 	CallerArgs map[string]string // build arguments that count only where a stage declares them
 	Platform   string            // "linux/amd64"
+	CPU        string            // the processor that emulators are to be, "" for the one they choose
 	CacheDir   string
 	Planner    Planner
 	NoCache    bool // build every step anew
 	Pull       bool // resolve bases anew
 	Tries      int
-	Progress   string // see engine.BuildRequest
+	Progress   string // see engine.BuildRequest, as the four that follow
+	Network    engine.Network
+	Proxies    []string
+	Secrets    []engine.Secret
+	SSH        []engine.SSHAgent
+	// BaseArch returns what a base of the store is for, as index.Entry.Arch has it, "" for any other image; may be nil.
+	BaseArch func(ref string) string
+	// Emulator finds the emulator of an architecture that the image needs and this machine does not run.
+	Emulator func(arch string) (emulator.Emulator, error)
 }
 
 // Notify is told what Ensure does.
@@ -60,10 +70,11 @@ func Ensure(ctx context.Context, b Builder, r Request, n Notify) (img engine.Ima
 	if err != nil {
 		return img, false, err
 	}
-	key, err := ComputeKey(ctx, KeyInput{
-		CacheDir: r.CacheDir, ContextDir: r.Context, Dockerfile: r.Dockerfile, Plan: plan, Text: text,
-		Target: r.Target, Args: args, Bases: bases, Platform: r.Platform,
-	})
+	emulators, err := r.emulators(plan, args)
+	if err != nil {
+		return img, false, err
+	}
+	key, err := r.key(ctx, plan, text, args, bases, emulators)
 	if err != nil {
 		return img, false, err
 	}
@@ -81,7 +92,8 @@ func Ensure(ctx context.Context, b Builder, r Request, n Notify) (img engine.Ima
 	err = Retry(ctx, r.Tries, nil, n.Note, func(ctx context.Context) error {
 		img, err = b.Build(ctx, engine.BuildRequest{
 			Key: key.Sum, Name: r.Name, Dockerfile: r.Dockerfile, Context: r.Context, Target: r.Target, Args: args,
-			Bases: bases, NoCache: r.NoCache, Progress: r.Progress,
+			Bases: bases, NoCache: r.NoCache, Progress: r.Progress, Emulate: r.emulate(emulators),
+			Network: r.Network, Proxies: r.Proxies, Secrets: r.Secrets, SSH: r.SSH,
 		}, n.Event)
 		return err
 	})
@@ -89,6 +101,41 @@ func Ensure(ctx context.Context, b Builder, r Request, n Notify) (img engine.Ima
 		return img, false, err
 	}
 	return img, true, r.setCurrent(key)
+}
+
+func (r Request) emulate(es []emulator.Emulator) (e engine.Emulated) {
+	for _, em := range es {
+		e.Architectures, e.CPU = append(e.Architectures, em.Arch), r.CPU
+	}
+	return e
+}
+
+func (r Request) key(ctx context.Context, plan Plan, text []byte, args, bases map[string]string, es []emulator.Emulator) (Key, error) {
+	in := KeyInput{
+		CacheDir: r.CacheDir, ContextDir: r.Context, Dockerfile: r.Dockerfile, Plan: plan, Text: text,
+		Target: r.Target, Args: args, Bases: bases, Platform: r.Platform,
+	}
+	for _, e := range es {
+		in.Emulators, in.CPU = append(in.Emulators, e.String()), r.CPU // without emulators the processor is the machine's
+	}
+	return ComputeKey(ctx, in)
+}
+
+// emulators finds those that the image needs.
+func (r Request) emulators(plan Plan, args map[string]string) ([]emulator.Emulator, error) {
+	archs, err := plan.Architectures(r.Target, args, r.Platform, r.BaseArch)
+	if err != nil {
+		return nil, Permanent(fmt.Errorf("%s: %w", r.Dockerfile, err))
+	}
+	var all []emulator.Emulator
+	for _, arch := range archs {
+		e, err := r.Emulator(arch)
+		if err != nil {
+			return nil, Permanent(fmt.Errorf("%s: %w", r.Dockerfile, err))
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
 func resolveBases(ctx context.Context, b Builder, plan Plan, r Request, args map[string]string) (map[string]string, error) {

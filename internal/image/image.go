@@ -3,8 +3,9 @@
 // registry said.
 //
 // A caller goes through it in this order: LoadPlan reads the Dockerfile and returns what of it matters (from a cache
-// when the text is known), Plan.ExternalImages names the images that must be resolved to digests, ComputeKey makes the
-// key, Why explains it, SaveManifest remembers it once the image is built.
+// when the text is known), Plan.ExternalImages names the images that must be resolved to digests, Plan.Architectures the
+// foreign processors that its steps need, ComputeKey makes the key, Why explains it, SaveManifest remembers it once the
+// image is built.
 //
 // The package is linked into the small program, so it starts nothing heavy: Dockerfiles are parsed by its sub-package
 // dockerfile, which only the second program links, behind the type Planner.
@@ -20,7 +21,7 @@ import (
 )
 
 // formatVersion is part of every key and of every cached file; a change of what a key covers raises it.
-const formatVersion = 1
+const formatVersion = 2
 
 // SyntaxError is a Dockerfile that cannot be read. It is never worth a second try.
 type SyntaxError struct {

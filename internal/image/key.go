@@ -22,6 +22,9 @@ type KeyInput struct {
 	Args       map[string]string // build arguments given; those that the Dockerfile does not declare do not count
 	Bases      map[string]string // digests of what Plan.ExternalImages names
 	Platform   string            // "linux/amd64"
+	// Emulators that run foreign steps, as emulator.Emulator names them: "arm qemu 7.2.22 sha256:…".
+	Emulators []string
+	CPU       string // the processor that they are to be, "" for the one they choose
 	// WholeContext counts every file of the context, for a base whose ONBUILD triggers copy from it.
 	WholeContext bool
 }
@@ -42,6 +45,8 @@ type Parts struct {
 	Dockerfile string            `json:"dockerfile"` // hexadecimal SHA-256 of its text
 	Target     string            `json:"target,omitempty"`
 	Platform   string            `json:"platform"`
+	Emulators  []string          `json:"emulators,omitempty"` // sorted
+	CPU        string            `json:"cpu,omitempty"`
 	Args       map[string]string `json:"args,omitempty"`
 	Bases      map[string]string `json:"bases,omitempty"`
 	Context    string            `json:"context"` // hexadecimal SHA-256 over the files that the Dockerfile uses
@@ -77,6 +82,7 @@ func computeKey(ctx context.Context, in KeyInput, now func() time.Time) (Key, er
 	}
 	key := Key{FilesRead: digest.read, files: scan.files(digest), Parts: Parts{
 		Format: formatVersion, Dockerfile: hexSum(in.Text), Target: in.Target, Platform: in.Platform,
+		Emulators: slices.Sorted(slices.Values(in.Emulators)), CPU: in.CPU,
 		Args: in.Plan.countedArgs(in.Args), Bases: in.Bases, Context: hex.EncodeToString(digest.sum[:]),
 	}}
 	key.Sum = key.Parts.sum()
@@ -88,6 +94,12 @@ func (p Parts) sum() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "key %d\ndockerfile %s\ntarget %q\nplatform %q\ncontext %s\n",
 		p.Format, p.Dockerfile, p.Target, p.Platform, p.Context)
+	for _, name := range p.Emulators {
+		fmt.Fprintf(h, "emulator %q\n", name)
+	}
+	if p.CPU != "" {
+		fmt.Fprintf(h, "cpu %q\n", p.CPU)
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Args)) {
 		fmt.Fprintf(h, "arg %q %q\n", name, p.Args[name])
 	}

@@ -357,6 +357,8 @@ func TestEveryPartOfTheInputCounts(t *testing.T) {
 		{"the text of the Dockerfile", func(in *KeyInput) { in.Text = []byte("FROM debian:bookworm \n") }, true},
 		{"the target", func(in *KeyInput) { in.Target = "x" }, true},
 		{"the platform", func(in *KeyInput) { in.Platform = "linux/arm64" }, true},
+		{"an emulator", func(in *KeyInput) { in.Emulators = []string{"arm qemu 7.2.2 sha256:1"} }, true},
+		{"the emulated processor", func(in *KeyInput) { in.CPU = "cortex-a7" }, true},
 		{"a declared argument", func(in *KeyInput) { in.Args["USER_ID"] = "1001" }, true},
 		{"a declared argument that is not given", func(in *KeyInput) { delete(in.Args, "USER_ID") }, true},
 		{"an undeclared argument", func(in *KeyInput) { in.Args["UNDECLARED"] = "2" }, false},

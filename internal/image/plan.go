@@ -32,6 +32,7 @@ type Stage struct {
 	// External: From is neither an earlier stage nor scratch.
 	External bool     `json:"external,omitempty"`
 	Platform string   `json:"platform,omitempty"` // --platform as written
+	Run      bool     `json:"run,omitempty"`      // it has a RUN, so its processor is needed
 	Args     []Arg    `json:"args,omitempty"`
 	Sources  []Source `json:"sources,omitempty"` // what of the context it uses
 	Images   []string `json:"images,omitempty"`  // external images of COPY --from and RUN --mount=from
@@ -85,40 +86,45 @@ func (p Plan) ExternalImages(target string, args map[string]string, platform str
 	if err != nil {
 		return nil, err
 	}
-	bases, err := p.expandBases(target, args, platform)
+	froms, err := p.expandFroms(target, args, platform)
 	if err != nil {
 		return nil, err
 	}
+	needed := p.needed(last, froms)
+	var images []string
+	for i, s := range p.Stages {
+		if !needed[i] {
+			continue
+		}
+		own := s.Images
+		if froms[i].stage < 0 && froms[i].base != scratch {
+			own = append([]string{froms[i].base}, own...)
+		}
+		for _, ref := range own {
+			if !slices.Contains(images, ref) {
+				images = append(images, ref)
+			}
+		}
+	}
+	return images, nil
+}
+
+// needed says of each stage whether the last one is built from it, itself included.
+func (p Plan) needed(last int, froms []from) []bool {
 	needed := make([]bool, len(p.Stages))
-	external := make([]string, len(p.Stages))
 	var visit func(i int)
 	visit = func(i int) {
 		if i < 0 || i >= len(p.Stages) || needed[i] {
 			return
 		}
 		needed[i] = true
-		if base := p.earlierStage(i, bases[i]); base >= 0 {
-			visit(base)
-		} else if bases[i] != scratch {
-			external[i] = bases[i]
-		}
+		visit(froms[i].stage)
 		for _, n := range p.Stages[i].Needs {
 			visit(n)
 		}
 	}
 	visit(last)
-	var images []string
-	for i, s := range p.Stages {
-		if !needed[i] {
-			continue
-		}
-		for _, ref := range append([]string{external[i]}, s.Images...) {
-			if ref != "" && !slices.Contains(images, ref) {
-				images = append(images, ref)
-			}
-		}
-	}
-	return images, nil
+	return needed
 }
 
 // earlierStage returns the stage before i that a FROM of this name means, else -1. BuildKit compares without folding
@@ -156,8 +162,15 @@ func (p Plan) targetIndex(target string) (int, error) {
 	return 0, fmt.Errorf("the Dockerfile has no stage %q; its stages are %s", target, strings.Join(names, ", "))
 }
 
-// expandBases returns each stage's FROM with the build arguments in it.
-func (p Plan) expandBases(target string, args map[string]string, platform string) ([]string, error) {
+// from is a stage's FROM with the build arguments in it.
+type from struct {
+	base     string // an image, a stage or scratch
+	stage    int    // the earlier stage that base names, else -1
+	platform string // --platform, "" without one
+}
+
+// expandFroms returns each stage's FROM.
+func (p Plan) expandFroms(target string, args map[string]string, platform string) ([]from, error) {
 	if target == "" {
 		target = p.Stages[len(p.Stages)-1].Name
 	}
@@ -178,7 +191,7 @@ func (p Plan) expandBases(target string, args map[string]string, platform string
 			values[arg.Name] = value
 		}
 	}
-	bases := make([]string, len(p.Stages))
+	froms := make([]from, len(p.Stages))
 	for i, s := range p.Stages {
 		base, err := expand(s.Written, escape, lookup)
 		if err != nil {
@@ -187,9 +200,15 @@ func (p Plan) expandBases(target string, args map[string]string, platform string
 		if base == "" {
 			return nil, fmt.Errorf("line %d: FROM %s names no image; give its ARG a default or a --build-arg", s.Line, s.Written)
 		}
-		bases[i] = base
+		froms[i] = from{base: base, stage: p.earlierStage(i, base)}
+		if froms[i].platform, err = expand(s.Platform, escape, lookup); err != nil {
+			return nil, fmt.Errorf("line %d: FROM --platform: %w", s.Line, err)
+		}
+		if s.Platform != "" && froms[i].platform == "" {
+			return nil, fmt.Errorf("line %d: FROM --platform=%s names no platform; give its ARG a default or a --build-arg", s.Line, s.Platform)
+		}
 	}
-	return bases, nil
+	return froms, nil
 }
 
 // platformArgs returns the arguments that BuildKit sets by itself for FROM, with those overridden that were given.

@@ -107,6 +107,10 @@ func (k Key) changes(last manifest) []string {
 	if was.Platform != is.Platform {
 		all = append(all, fmt.Sprintf("platform changed (was %s, is %s)", was.Platform, is.Platform))
 	}
+	all = append(all, changedEmulators(was.Emulators, is.Emulators)...)
+	if was.CPU != is.CPU {
+		all = append(all, fmt.Sprintf("cpu of the emulator changed (was %s, is %s)", oneLine(was.CPU), oneLine(is.CPU)))
+	}
 	all = append(all, changedBases(was.Bases, is.Bases)...)
 	all = append(all, changedArgs(was.Args, is.Args)...)
 	if was.Context != is.Context {
@@ -134,6 +138,45 @@ func names(a, b map[string]string) []string {
 	}
 	maps.Copy(both, b)
 	return slices.Sorted(maps.Keys(both))
+}
+
+func changedEmulators(was, is []string) []string {
+	before, after := byArch(was), byArch(is)
+	var all []string
+	for _, arch := range names(before, after) {
+		old, had := before[arch]
+		now, has := after[arch]
+		switch {
+		case !had:
+			all = append(all, fmt.Sprintf("emulator of %s added (is %s)", arch, version(now)))
+		case !has:
+			all = append(all, fmt.Sprintf("emulator of %s not used any more (was %s)", arch, version(old)))
+		case old == now:
+		case version(old) == version(now):
+			all = append(all, fmt.Sprintf("emulator of %s changed (another build of %s)", arch, version(now)))
+		default:
+			all = append(all, fmt.Sprintf("emulator of %s changed (was %s, is %s)", arch, version(old), version(now)))
+		}
+	}
+	return all
+}
+
+// byArch parts the names of emulators at their first space, behind the architecture.
+func byArch(emulators []string) map[string]string {
+	all := map[string]string{}
+	for _, name := range emulators {
+		arch, rest, _ := strings.Cut(name, " ")
+		all[arch] = rest
+	}
+	return all
+}
+
+// version of an emulator's name without its architecture: what is before the hash, "qemu 7.2.22".
+func version(name string) string {
+	if i := strings.LastIndexByte(name, ' '); i >= 0 {
+		return name[:i]
+	}
+	return name
 }
 
 func changedBases(was, is map[string]string) []string {

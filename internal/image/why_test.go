@@ -43,6 +43,11 @@ func TestTheReasonNamesWhatChanged(t *testing.T) {
 		{"another base", set(func(in *KeyInput) { in.Bases = map[string]string{"debian:trixie": "sha256:2"} }), "base debian:bookworm removed and 1 more"},
 		{"the target", set(func(in *KeyInput) { in.Target = "test" }), "target changed (was the last stage, is test)"},
 		{"the platform", set(func(in *KeyInput) { in.Platform = "linux/arm64" }), "platform changed (was linux/amd64, is linux/arm64)"},
+		{"another version of an emulator", set(func(in *KeyInput) { in.Emulators = []string{"arm qemu 7.2.2 sha256:2"} }), "emulator of arm changed (was qemu 7.2.1, is qemu 7.2.2)"},
+		{"another build of an emulator", set(func(in *KeyInput) { in.Emulators = []string{"arm qemu 7.2.1 sha256:2"} }), "emulator of arm changed (another build of qemu 7.2.1)"},
+		{"one more emulator", set(func(in *KeyInput) { in.Emulators = append(in.Emulators, "s390x qemu 7.2.1 sha256:3") }), "emulator of s390x added (is qemu 7.2.1)"},
+		{"an emulator less", set(func(in *KeyInput) { in.Emulators = nil }), "emulator of arm not used any more (was qemu 7.2.1)"},
+		{"the emulated processor", set(func(in *KeyInput) { in.CPU = "cortex-a7" }), `cpu of the emulator changed (was "", is cortex-a7)`},
 		{"the Dockerfile and a file", func(t *testing.T, in *KeyInput) {
 			in.Text = []byte("FROM x")
 			put(t, filepath.Join(in.ContextDir, "install/a"), "edited")
@@ -54,6 +59,7 @@ func TestTheReasonNamesWhatChanged(t *testing.T) {
 			in.Plan.Stages[0].Args = []Arg{{Name: "USER_ID"}, {Name: "OTHER"}}
 			in.Args = map[string]string{"USER_ID": "1000"}
 			in.Bases = map[string]string{"debian:bookworm": "sha256:1"}
+			in.Emulators = []string{"arm qemu 7.2.1 sha256:1"}
 			keyOf(t, in)
 			before := keyOf(t, in) // the files of this one come from the stat cache
 			check(t, SaveManifest(in.CacheDir, name, before))

@@ -182,7 +182,10 @@ func (c *Conn) Exit() (engine.ExitStatus, error) {
 	if c.ended.Kind == wire.KindFailed {
 		return engine.ExitStatus{}, startError(*c.ended)
 	}
-	return engine.ExitStatus{Code: c.ended.Code, Signal: c.ended.Signal}, nil
+	return engine.ExitStatus{
+		Code: c.ended.Code, Signal: c.ended.Signal,
+		MemoryKills: int(c.ended.MemoryKills), MemoryPeak: int64(c.ended.MemoryPeak) << 10,
+	}, nil
 }
 
 // next reads the next message that makes sense now, and remembers it.

@@ -30,6 +30,10 @@ func prepareLink(fd int) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1); err != nil {
 		return os.NewSyscallError("setsockopt PACKET_VNET_HDR", err)
 	}
+	// Sending goes past the queueing discipline: the peer's is not yet active (see Up), and it has nothing to queue.
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
+		return os.NewSyscallError("setsockopt PACKET_QDISC_BYPASS", err)
+	}
 	// Beyond net.core.rmem_max only the host's root may go, not the root of a user namespace.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {

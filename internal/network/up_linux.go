@@ -49,8 +49,10 @@ func Up() (*os.File, error) {
 	b.request("give eth0 its address", unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b.address)
 	// Without ARP every packet goes out at once, with eth0's own address as its destination. That is not the peer's, so
 	// the kernel's own IP does not look at it.
-	b.up("bring up eth0", ethIndex, unix.IFF_NOARP)
+	// The peer comes first: a device that comes up while the other end is down drops all that is sent on it until the
+	// kernel has noticed the other end, which can take a second.
 	b.up("bring up the peer of eth0", peerIndex, unix.IFF_NOARP)
+	b.up("bring up eth0", ethIndex, unix.IFF_NOARP)
 	b.request("set the default route", unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b.route)
 	if err := b.do(); err != nil {
 		var refused *stepError

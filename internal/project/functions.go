@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"caisson/internal/project/values"
 )
 
 // Set is the shell functions that a file defines.
@@ -33,7 +35,7 @@ func (s Set) Has(name string) bool {
 func (s Set) Names() []string { return slices.Clone(s.names) }
 
 // Nearest returns the functions that someone who wrote name may have meant.
-func (s Set) Nearest(name string) []string { return Nearest(name, s.names) }
+func (s Set) Nearest(name string) []string { return values.Nearest(name, s.names) }
 
 // Complete says that a function which is not in the set does not exist.
 func (s Set) Complete() bool { return s.SyntaxError == nil && s.More == "" }

@@ -5,15 +5,20 @@
 //   - The root is the nearest parent with a caisson.yaml file, else the nearest with a .<name>_root file, else the git
 //     root.
 //   - A platform is a Dockerfile.build.<platform> in ci/docker, else in docker. That folder is the build context.
+//   - caisson.yaml may give the project a name, and platforms settings (see [config]).
 //   - runtime_functions.sh beside the Dockerfiles has the function build_<platform> of each of them.
 package project
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"caisson/internal/project/config"
+	"caisson/internal/project/values"
 )
 
 // FunctionsFile is the name of the file with the shell functions of all platforms, beside the Dockerfiles.
@@ -21,13 +26,14 @@ const FunctionsFile = "runtime_functions.sh"
 
 // Project is a source tree with its platforms, as it was when Load read it.
 type Project struct {
-	Root      string     // absolute, without symbolic links
-	Name      string     // one path element, exactly as the tree has it: the tree is /work/<Name> in a container
-	DockerDir string     // absolute: ci/docker or docker below Root
-	Functions string     // path of the functions file relative to Root, "" when there is none
-	Platforms []Platform // at least one, sorted by name
-	RootRule  string     // which rule decided on Root, for people
-	NameRule  string     // which rule decided on Name, for people
+	Root      string        // absolute, without symbolic links
+	Name      string        // one path element, exactly as the tree has it: the tree is /work/<Name> in a container
+	DockerDir string        // absolute: ci/docker or docker below Root
+	Functions string        // path of the functions file relative to Root, "" when there is none
+	Platforms []Platform    // at least one, sorted by name
+	RootRule  string        // which rule decided on Root, for people
+	NameRule  string        // which rule decided on Name, for people
+	Config    config.Config // what caisson.yaml says, nothing when there is none
 
 	// unusable: what has the name of a platform's Dockerfile and is none, with the reason.
 	unusable map[string]string
@@ -41,7 +47,7 @@ type Platform struct {
 }
 
 // Load reads the project that the folder dir ("" is the working folder) is part of. A folder outside of any project is
-// a *NoProjectError, a project without any Dockerfile a *NoDockerfilesError.
+// a *NoProjectError, a project without any Dockerfile a *NoDockerfilesError, a caisson.yaml that is wrong config.Errors.
 func Load(dir string) (*Project, error) {
 	start, err := startFolder(dir)
 	if err != nil {
@@ -52,10 +58,15 @@ func Load(dir string) (*Project, error) {
 		return nil, err
 	}
 	p := &Project{Root: found.path, RootRule: found.rule}
-	p.Name, p.NameRule = nameOf(found)
 	if err := p.readDockerfiles(); err != nil {
 		return nil, err
 	}
+	if found.configured {
+		if err := p.readConfig(); err != nil {
+			return nil, err
+		}
+	}
+	p.Name, p.NameRule = nameOf(found, p.Config)
 	if regularFile(filepath.Join(p.DockerDir, FunctionsFile)) {
 		rel, err := filepath.Rel(p.Root, p.DockerDir)
 		if err != nil {
@@ -64,6 +75,35 @@ func Load(dir string) (*Project, error) {
 		p.Functions = filepath.Join(rel, FunctionsFile)
 	}
 	return p, nil
+}
+
+// readConfig sets Config. It needs the platforms: settings of one that there is not are an error.
+func (p *Project) readConfig() error {
+	names := make([]string, 0, len(p.Platforms))
+	for _, pl := range p.Platforms {
+		names = append(names, pl.Name)
+	}
+	path := filepath.Join(p.Root, ConfigFile)
+	var err error
+	if p.Config, err = config.Read(path, shown(path), names); err == nil {
+		return nil
+	}
+	if wrong, ok := errors.AsType[config.Errors](err); ok {
+		return wrong
+	}
+	return fmt.Errorf("read %s: %w", shown(path), cause(err))
+}
+
+// Settings returns the settings of a platform from caisson.yaml: its own over the defaults. Files of secrets are
+// absolute.
+func (p *Project) Settings(pl Platform) config.Settings {
+	s := p.Config.Platform(pl.Name)
+	for i, secret := range s.Secrets {
+		if secret.Path != "" && !filepath.IsAbs(secret.Path) {
+			s.Secrets[i].Path = filepath.Join(p.Root, secret.Path)
+		}
+	}
+	return s
 }
 
 // Platform finds a platform by its name. A leading "build." is not part of the name, unless there is a platform with
@@ -118,7 +158,7 @@ func (p *Project) unknown(name string) error {
 	for _, pl := range p.Platforms {
 		names = append(names, pl.Name)
 	}
-	e := &UnknownPlatformError{Name: name, Nearest: Nearest(bare, names), Dir: dir, Why: p.unusable[bare]}
+	e := &UnknownPlatformError{Name: name, Nearest: values.Nearest(bare, names), Dir: dir, Why: p.unusable[bare]}
 	file := "Dockerfile.build." + bare
 	if strings.HasPrefix(bare, "publish.") {
 		file = "Dockerfile." + bare

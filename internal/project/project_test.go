@@ -37,7 +37,11 @@ func grow(t *testing.T, root string, paths ...string) {
 		case strings.HasSuffix(path, "/"):
 			err = os.MkdirAll(full, 0o755)
 		default:
-			err = os.WriteFile(full, []byte("FROM scratch\n"), 0o644)
+			text := "FROM scratch\n"
+			if filepath.Base(path) == ConfigFile {
+				text = ""
+			}
+			err = os.WriteFile(full, []byte(text), 0o644)
 		}
 		if err != nil {
 			t.Fatal(err)

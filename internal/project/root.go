@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"caisson/internal/project/config"
 )
 
-// ConfigFile marks the root of a project.
+// ConfigFile marks the root of a project, and may say more about it.
 const ConfigFile = "caisson.yaml"
 
 const (
@@ -66,13 +68,14 @@ func startFolder(dir string) (string, error) {
 type rootFolder struct {
 	path, rule string
 	marker     string // <name> of a .<name>_root file in it, "" when it has none
+	configured bool   // it has a caisson.yaml
 }
 
 // findRoot walks from start to the top once per rule, because a better rule wins over a nearer folder.
 func findRoot(start string) (rootFolder, error) {
 	if dir, ok := nearestParent(start, func(dir string) bool { return regularFile(filepath.Join(dir, ConfigFile)) }); ok {
 		marker, _ := markerIn(dir) // a root that cannot be listed just has no marker that anyone could see
-		return rootFolder{path: dir, rule: "nearest folder with " + ConfigFile, marker: marker}, nil
+		return rootFolder{path: dir, rule: "nearest folder with " + ConfigFile, marker: marker, configured: true}, nil
 	}
 
 	var marker string
@@ -145,7 +148,10 @@ func markerIn(dir string) (string, error) {
 	return "", nil
 }
 
-func nameOf(root rootFolder) (name, rule string) {
+func nameOf(root rootFolder, c config.Config) (name, rule string) {
+	if c.Project != "" {
+		return c.Project, "project: in " + ConfigFile
+	}
 	if root.marker != "" {
 		return root.marker, "file " + shown(markerPrefix+root.marker+markerSuffix)
 	}

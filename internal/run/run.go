@@ -60,6 +60,9 @@ type Outcome struct {
 	How      record.How
 	Duration time.Duration
 	Cache    ccache.Stats // of this run alone
+	// Processes that the kernel ended for want of memory; the limit and the most that was used, in bytes, 0 is none or unknown.
+	MemoryKills             int
+	MemoryLimit, MemoryPeak int64
 }
 
 // Do runs the request to its end. The error is set when the command could not be run; Outcome.Code is valid always.
@@ -83,6 +86,7 @@ func Do(in *Interrupts, eng engine.Engine, req Request, note func(string)) (Outc
 		err = nil
 	}
 	out.Cache = cacheStats(rec)
+	out.MemoryKills, out.MemoryLimit, out.MemoryPeak = status.MemoryKills, req.Limits.Memory, status.MemoryPeak
 	end := record.End{Code: out.Code, Signal: status.Signal, How: out.How}
 	if err != nil {
 		end.Reason = firstLine(err)

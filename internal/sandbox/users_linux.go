@@ -3,7 +3,6 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,14 +17,41 @@ import (
 // outside. No Users, nil, is a sandbox without a user namespace, which needs root.
 type Users struct {
 	uids, gids []idRange
-	identity   bool
+	own        bool // the caller may write the maps itself
 }
 
 // idRange maps Count ids from Inside on to those from Outside on. Format: user_namespaces(7), uid_map.
 type idRange struct{ inside, outside, count int }
 
-// Identity is a user namespace in which every id means itself. Only root can make one.
-func Identity() *Users { return &Users{identity: true} }
+// Identity is a user namespace in which every id means itself. Only root can make one, of the machine or of a user
+// namespace.
+func Identity() (*Users, error) {
+	uids, err := identityMap("/proc/self/uid_map")
+	if err != nil {
+		return nil, err
+	}
+	gids, err := identityMap("/proc/self/gid_map")
+	if err != nil {
+		return nil, err
+	}
+	return &Users{uids: uids, gids: gids, own: true}, nil
+}
+
+// identityMap maps every id that this process's user namespace has to itself.
+func identityMap(file string) (ranges []idRange, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read ids of this user namespace: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var inside, outside, count int
+		if _, err := fmt.Sscan(line, &inside, &outside, &count); err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		ranges = append(ranges, idRange{inside, inside, count})
+	}
+	return ranges, nil
+}
 
 // SubordinateError: this user has no subordinate ids, or too few, or they cannot be used.
 type SubordinateError struct {
@@ -98,9 +124,8 @@ func aroundOwn(own, first, count int) []idRange {
 // attributes adds the user namespace to a clone.
 func (u *Users) attributes(sys *syscall.SysProcAttr) {
 	sys.Cloneflags |= unix.CLONE_NEWUSER
-	if u.identity {
-		all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: math.MaxUint32}}
-		sys.UidMappings, sys.GidMappings, sys.GidMappingsEnableSetgroups = all, all, true
+	if u.own {
+		sys.UidMappings, sys.GidMappings, sys.GidMappingsEnableSetgroups = goMap(u.uids), goMap(u.gids), true
 		return
 	}
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ { // it is executed before the maps exist, which drops all others
@@ -108,9 +133,16 @@ func (u *Users) attributes(sys *syscall.SysProcAttr) {
 	}
 }
 
+func goMap(ranges []idRange) (all []syscall.SysProcIDMap) {
+	for _, r := range ranges {
+		all = append(all, syscall.SysProcIDMap{ContainerID: r.inside, HostID: r.outside, Size: r.count})
+	}
+	return all
+}
+
 // apply writes the maps of a process that was just cloned into a new user namespace.
 func (u *Users) apply(pid int) error {
-	if u.identity {
+	if u.own {
 		return nil // Go did it, on the way
 	}
 	gid := make(chan error, 1) // one value

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"caisson/internal/emulator"
 	"caisson/internal/engine"
 	"caisson/internal/engine/embedded/wire"
 	"caisson/internal/payload"
@@ -45,8 +46,9 @@ const greetingTimeout = 60 * time.Second
 
 // serveTask is the body of the sandbox task "builder". Files: the listening socket, the locked builder.alive.
 type serveTask struct {
-	Program string
-	Request wire.ServeRequest
+	Program   string
+	Request   wire.ServeRequest
+	Emulators []emulator.Emulator
 }
 
 func init() { sandbox.Register("builder", superviseBuilder) }
@@ -56,7 +58,7 @@ func superviseBuilder(s *sandbox.Supervisor) (int, error) {
 	if err := s.Body(&t); err != nil {
 		return 0, err
 	}
-	env, err := prepareBuilder(t.Request)
+	env, err := prepareBuilder(t)
 	if err != nil {
 		return 0, err
 	}
@@ -78,19 +80,29 @@ func superviseBuilder(s *sandbox.Supervisor) (int, error) {
 const runcState = "/run/runc"
 
 // prepareBuilder gives the steps' runc a private place for its state, so that nothing of a killed build stays in it.
-func prepareBuilder(req wire.ServeRequest) (env []string, err error) {
-	state, env := runcState, os.Environ()
-	if req.Rootless {
+func prepareBuilder(t serveTask) (env []string, err error) {
+	scratch := filepath.Join(t.Request.Store, "scratch")
+	if err := sandbox.Tmpfs(scratch); err != nil {
+		return nil, err
+	}
+	env = os.Environ()
+	if t.Request.Rootless {
 		if err := sandbox.LockCgroups(); err != nil {
 			return nil, err
 		}
-		state = filepath.Join(req.Store, "scratch")
-		env = append(env, "XDG_RUNTIME_DIR="+state, "USER=caisson") // runc looks at both
+		env = append(env, "XDG_RUNTIME_DIR="+scratch, "USER=caisson") // runc looks at both
+	} else {
+		if err := os.MkdirAll(runcState, 0o700); err != nil {
+			return nil, err
+		}
+		if err := sandbox.Tmpfs(runcState); err != nil {
+			return nil, err
+		}
 	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, err
+	if err := haveEmulators(scratch, t.Emulators, t.Request.Rootless); err != nil { // natively it builds all the same
+		fmt.Fprintln(os.Stderr, err)
 	}
-	return env, sandbox.Tmpfs(state)
+	return env, nil
 }
 
 // connectBuilder returns a connection to the running builder, after its greeting, or starts one.
@@ -144,6 +156,7 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	task := serveTask{Program: program, Request: wire.ServeRequest{
 		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]), Rootless: rootless(),
 	}}
+	s.offerEmulators(&task)
 	// The supervisor of the last builder may hold it for another moment.
 	alive, err := waitLock(ctx, s.path(builderAlive))
 	if err != nil {

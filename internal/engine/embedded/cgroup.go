@@ -16,15 +16,7 @@ import (
 // runc makes it for a relative path, or at the top of each hierarchy with absolute set. Formats: cgroups(7),
 // proc_pid_mountinfo(5).
 func cgroupDirs(name string, absolute bool) []string {
-	own := map[string]string{} // controllers ("" on cgroup v2) -> path
-	if b, err := os.ReadFile("/proc/self/cgroup"); err == nil {
-		for line := range strings.Lines(string(b)) {
-			f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-			if len(f) == 3 {
-				own[f[1]] = f[2]
-			}
-		}
-	}
+	own := ownCgroups()
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return nil
@@ -48,6 +40,19 @@ func cgroupDirs(name string, absolute bool) []string {
 		dirs = append(dirs, filepath.Join(at, rel, name))
 	}
 	return dirs
+}
+
+// ownCgroups are the cgroups of this process: controllers ("" on cgroup v2) -> path.
+func ownCgroups() map[string]string {
+	own := map[string]string{}
+	b, _ := os.ReadFile("/proc/self/cgroup") // none: a kernel without cgroups
+	for line := range strings.Lines(string(b)) {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) == 3 {
+			own[f[1]] = f[2]
+		}
+	}
+	return own
 }
 
 // ownPath finds this process's cgroup in the hierarchy that is mounted with these options.

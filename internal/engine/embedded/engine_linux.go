@@ -94,6 +94,9 @@ func (e *Engine) Build(ctx context.Context, req engine.BuildRequest, events func
 		return none, err
 	}
 	wreq := wire.BuildRequest{BuildRequest: req, BaseDir: e.store.Bases(), OwnBases: map[string]string{}}
+	if wreq.Emulation, err = e.emulation(req.Emulate); err != nil {
+		return none, err
+	}
 	for ref := range req.Bases {
 		if b, ok := index.Lookup(bases, ref); ok {
 			wreq.OwnBases[ref] = b.Digest

@@ -32,7 +32,7 @@ const remainsFile = "remains.json"
 const dyingTime = time.Second
 
 // newLayer makes a run's layer under a hidden name and shows it once it is locked: a sweep never meets one that is not.
-func (s Store) newLayer(id string, supervisor int) (*layer, error) {
+func (s Store) newLayer(id string, supervisor int, cgroups []string) (*layer, error) {
 	making, err := s.makingLayers()
 	if err != nil {
 		return nil, storeError(string(s), err)
@@ -42,7 +42,7 @@ func (s Store) newLayer(id string, supervisor int) (*layer, error) {
 	if err := os.Mkdir(l.dir, 0o700); err != nil {
 		return nil, storeError(string(s), err)
 	}
-	if err := l.fill(id, supervisor); err != nil {
+	if err := l.fill(supervisor, cgroups); err != nil {
 		_ = os.RemoveAll(l.dir)
 		return nil, storeError(string(s), err)
 	}
@@ -90,11 +90,11 @@ func (s Store) deadLayers() (candidates []string, err error) {
 	return candidates, nil
 }
 
-func (l *layer) fill(id string, supervisor int) (err error) {
+func (l *layer) fill(supervisor int, cgroups []string) (err error) {
 	if l.lock, err = lockFile(filepath.Join(l.dir, "lock"), unix.LOCK_EX); err != nil {
 		return err
 	}
-	b, err := json.Marshal(remains{Supervisor: processOf(supervisor), Cgroups: cgroupDirs(cgroupName(id), false)})
+	b, err := json.Marshal(remains{Supervisor: processOf(supervisor), Cgroups: cgroups})
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,9 @@ func (s Store) newNetns(spec engine.RunSpec, allowed []network.Allowed, note fun
 
 // serve waits, besides the run, for its first packet or connection, and has the stack started then.
 func (n *netns) serve() {
+	if n == nil {
+		return
+	}
 	n.peer.Close()
 	n.peer = nil
 	ctx, stop := context.WithCancel(context.Background())
@@ -132,7 +135,7 @@ const resolvConf = "/etc/resolv.conf"
 
 // networkFiles are what a container's programs read about the network: the host's own with the host's network, with a
 // private one the stack's name server and nothing of the host's names.
-func networkFiles(files map[string]string, spec engine.RunSpec) {
+func networkFiles(spec engine.RunSpec) []file {
 	resolv, _ := os.ReadFile(resolvConf)
 	hosts := []byte("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
 	switch spec.Network {
@@ -146,9 +149,11 @@ func networkFiles(files map[string]string, spec engine.RunSpec) {
 		resolv = []byte(network.ResolvConf(resolv))
 		hosts = append(hosts, network.Gateway+"\t"+network.HostAlias+"\n"...)
 	}
-	files["resolv.conf"] = string(resolv)
-	files["hosts"] = strings.TrimRight(string(hosts), "\n") + "\n127.0.1.1\t" + spec.Hostname + "\n"
-	files["hostname"] = spec.Hostname + "\n"
+	return []file{
+		{Name: "resolv.conf", Content: resolv},
+		{Name: "hosts", Content: []byte(strings.TrimRight(string(hosts), "\n") + "\n127.0.1.1\t" + spec.Hostname + "\n")},
+		{Name: "hostname", Content: []byte(spec.Hostname + "\n")},
+	}
 }
 
 // linkMessage accompanies a link, or says why there is none.

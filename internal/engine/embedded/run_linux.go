@@ -14,222 +14,179 @@ import (
 	"caisson/internal/network"
 	"caisson/internal/payload"
 	"caisson/internal/sandbox"
-
-	"golang.org/x/sys/unix"
 )
 
-// runTask is the body of the sandbox task "run".
-type runTask struct {
-	Overlay sandbox.Overlay
-	Scratch string            // the private tmpfs is mounted here
-	Sources []string          // folders of the caller's, pinned as mounts/0, mounts/1 …
-	Files   map[string]string // small files written into the tmpfs: name -> content
-	Runc    string
-	ID      string
-	// Rootless: the sandbox is in a user namespace of its own and makes no cgroups.
-	Rootless bool
-	Network  engine.Network
-}
-
-// Names below the scratch tmpfs.
-const (
-	rootfsDir = "rootfs"
-	bundleDir = "bundle" // config.json and the files that are bound into /etc
-	stateDir  = "runc"
-	mountsDir = "mounts"
-)
-
-func init() { sandbox.Register("run", superviseRun) }
-
-// superviseRun is the part of a run inside its sandbox: mounts, then runc as the only child.
-func superviseRun(s *sandbox.Supervisor) (int, error) {
-	var t runTask
-	if err := s.Body(&t); err != nil {
-		return 0, err
-	}
-	up := make(chan error, 1) // one value
-	go func() { up <- setUpNetwork(s, t.Network) }()
-	if err := mountRun(t); err != nil {
-		return 0, err
-	}
-	if err := <-up; err != nil {
-		return 0, err
-	}
-	code, err := s.Run(t.Runc, []string{
-		"runc", "--root", filepath.Join(t.Scratch, stateDir), "--rootless", strconv.FormatBool(t.Rootless), "run", "--preserve-fds", "1",
-		"--bundle", filepath.Join(t.Scratch, bundleDir), t.ID,
-	}, os.Environ(), s.File(0))
-	if t.Rootless {
-		clearLayer(t.Overlay)
-	}
-	return code, err
-}
-
-// setUpNetwork fills the sandbox's network namespace. The client waits for the link of a private one.
-func setUpNetwork(s *sandbox.Supervisor, mode engine.Network) error {
-	switch mode {
-	case engine.NetworkHost:
-		return nil
-	case engine.NetworkNone:
-		return network.Loopback()
-	}
-	socket := s.File(1)
-	defer socket.Close()
-	return sendLink(socket)
-}
-
-// mountRun makes everything that runc finds: the root file system, the caller's folders, the bundle.
-func mountRun(t runTask) error {
-	if err := sandbox.Tmpfs(t.Scratch); err != nil {
-		return err
-	}
-	for _, d := range []string{rootfsDir, bundleDir, stateDir, mountsDir} {
-		if err := os.Mkdir(filepath.Join(t.Scratch, d), 0o755); err != nil {
-			return err
-		}
-	}
-	if t.Rootless {
-		if err := prepareRootless(t.Overlay); err != nil {
-			return err
-		}
-	}
-	if err := t.Overlay.Mount(); err != nil {
-		return err
-	}
-	for i, source := range t.Sources {
-		if err := sandbox.Pin(source, pinned(t.Scratch, i)); err != nil {
-			return err
-		}
-	}
-	for name, text := range t.Files {
-		if err := os.WriteFile(filepath.Join(t.Scratch, bundleDir, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// prepareRootless makes the root folder of the container root's, and sees to it that no cgroup is made.
-func prepareRootless(o sandbox.Overlay) error {
-	if err := os.Chown(o.Upper, 0, 0); err != nil {
-		return fmt.Errorf("give the layer of the run to root of the user namespace: %w", err)
-	}
-	return sandbox.LockCgroups()
-}
-
-// clearLayer empties the layer of an ordinary user's run: it belongs to subordinate ids, and only in here they can be
-// removed. What it leaves a sweep removes.
-func clearLayer(o sandbox.Overlay) {
-	if unix.Unmount(o.Target, unix.MNT_DETACH) == nil {
-		_ = removeAll(o.Upper, o.Work)
-	}
-}
-
-// pinned is where the i-th source is bound inside the sandbox.
-func pinned(scratch string, i int) string {
-	return filepath.Join(scratch, mountsDir, strconv.Itoa(i))
+// aRun is one run on its way: what it is made of, and what has to be taken apart at its end.
+type aRun struct {
+	engine  *Engine
+	spec    engine.RunSpec
+	streams engine.Streams
+	args    []string // the command with the image's ENTRYPOINT
+	proxies []string // as the run sees them
+	record  recordFile
+	cgroup  cgroupPlace
+	network *netns // nil unless private
+	layer   *layer
 }
 
 // Run implements engine.Engine.
 func (e *Engine) Run(ctx context.Context, spec engine.RunSpec, streams engine.Streams) (engine.ExitStatus, error) {
 	var none engine.ExitStatus
-	args, err := commandLine(spec)
-	if err != nil {
-		return none, err
-	}
-	if spec.Network == "" {
-		spec.Network = engine.NetworkPrivate
-	}
-	note := func(text string) {
-		if streams.Note != nil {
-			streams.Note(text)
-		}
-	}
-	rec, lock, err := e.holdRecord(spec.Image.Key)
+	r, lock, err := e.newRun(spec, streams)
 	if err != nil {
 		return none, err
 	}
 	defer lock.Close()
-	u, err := users()
+	defer r.network.close()
+	o, err := r.sandbox()
 	if err != nil {
 		return none, err
-	}
-	o := sandbox.Options{Users: u, Network: spec.Network != engine.NetworkHost}
-	proxies := spec.Proxies
-	var n *netns
-	if spec.Network == engine.NetworkPrivate {
-		var allowed []network.Allowed
-		proxies, allowed = network.ProxyEnv(spec.Proxies)
-		if n, err = e.store.newNetns(spec, allowed, note); err != nil {
-			return none, err
-		}
-		defer n.close()
-		o.Files = []*os.File{n.peer}
 	}
 	c, err := newContainer(o)
 	if err != nil {
 		return none, err
 	}
-	layer, err := e.store.newLayer(spec.ID, c.box.Pid())
-	if err != nil {
+	if r.layer, err = e.store.newLayer(spec.ID, c.box.Pid(), r.cgroup.dirs); err != nil {
 		c.close()
 		return none, err
 	}
-	defer layer.remove()
+	defer r.layer.remove()
 	defer c.close()
-	task, err := e.runTask(spec, rec, layer)
+	task, err := r.task()
 	if err != nil {
 		return none, err
 	}
 	if err := c.box.Give("run", task); err != nil {
 		return none, c.failed(err)
 	}
-	if n != nil {
-		n.serve()
-	}
-	status, err := c.command(ctx, lifeline.Request{
-		Args: args, Env: environment(spec, proxies), Dir: spec.Image.Config.WorkingDir,
-		UID: spec.UID, GID: spec.GID, Groups: spec.Groups, UserName: spec.UserName, TTY: streams.TTY,
-		Home: true, Grace: spec.Grace,
-	}, streams)
+	r.network.serve()
+	status, err := c.command(ctx, r.request(), streams)
 	if err == nil && ctx.Err() == nil {
-		layer.remove() // nothing runs in it any more; meanwhile the kernel takes the sandbox's mounts apart
+		r.layer.remove() // nothing runs in it any more; meanwhile the kernel takes the sandbox's mounts apart
 	}
 	return status, err
 }
 
-func (e *Engine) runTask(spec engine.RunSpec, rec recordFile, layer *layer) (runTask, error) {
-	runc, err := payload.Unpack(e.store.Payload(), payload.Runc)
-	if err != nil {
-		return runTask{}, err
+// newRun finds out whether the run can be had at all, before anything is started. The lock holds its image.
+func (e *Engine) newRun(spec engine.RunSpec, streams engine.Streams) (r *aRun, lock *os.File, err error) {
+	r = &aRun{engine: e, spec: spec, streams: streams, proxies: spec.Proxies}
+	if r.args, err = commandLine(spec); err != nil {
+		return nil, nil, err
 	}
-	initProgram, err := payload.Unpack(e.store.Payload(), payload.Init)
-	if err != nil {
-		return runTask{}, err
+	if r.spec.Network == "" {
+		r.spec.Network = engine.NetworkPrivate
 	}
-	scratch := e.store.path("scratch")
-	rootfs := filepath.Join(scratch, rootfsDir)
-	var sources []string
+	if r.cgroup, err = placeCgroup(spec.ID, spec.Limits); err != nil {
+		return nil, nil, err
+	}
+	if r.record, lock, err = e.holdRecord(spec.Image.Key); err != nil {
+		return nil, nil, err
+	}
+	if r.spec.Network == engine.NetworkPrivate {
+		var allowed []network.Allowed
+		r.proxies, allowed = network.ProxyEnv(spec.Proxies)
+		if r.network, err = e.store.newNetns(spec, allowed, r.note); err != nil {
+			lock.Close()
+			return nil, nil, err
+		}
+	}
+	return r, lock, nil
+}
+
+func (r *aRun) note(text string) {
+	if r.streams.Note != nil {
+		r.streams.Note(text)
+	}
+}
+
+func (r *aRun) sandbox() (sandbox.Options, error) {
+	u, err := users()
+	o := sandbox.Options{Users: u, Network: r.spec.Network != engine.NetworkHost}
+	if r.network != nil {
+		o.Files = []*os.File{r.network.peer}
+	}
+	return o, err
+}
+
+// request is what the container's init is asked for.
+func (r *aRun) request() lifeline.Request {
+	env := environment(r.spec, r.proxies)
+	if r.spec.CPU != "" {
+		env = append(env, "QEMU_CPU="+r.spec.CPU)
+	}
+	return lifeline.Request{
+		Args: r.args, Env: env, Dir: r.spec.Image.Config.WorkingDir,
+		UID: r.spec.UID, GID: r.spec.GID, Groups: r.spec.Groups, UserName: r.spec.UserName, TTY: r.streams.TTY,
+		Home: true, Grace: r.spec.Grace,
+	}
+}
+
+// task is what the sandbox is told to do.
+func (r *aRun) task() (runTask, error) {
+	s := r.engine.store
+	scratch := s.path("scratch")
+	t := runTask{
+		Overlay: sandbox.Overlay{
+			Lowers: r.record.lowers(s), Upper: r.layer.upper(), Work: r.layer.work(), Target: filepath.Join(scratch, rootfsDir), UserXattr: rootless(),
+		},
+		Scratch: scratch, ID: "caisson-" + r.spec.ID, Rootless: rootless(), Cgroup: r.cgroup.path != "", Network: r.spec.Network,
+	}
+	var err error
+	if t.Runc, err = payload.Unpack(s.Payload(), payload.Runc); err != nil {
+		return t, err
+	}
+	if t.Emulators, err = r.engine.emulators(r.spec.Image.Architecture); err != nil {
+		return t, err
+	}
+	spec, err := withSSH(r.spec)
+	if err != nil {
+		return t, err
+	}
+	r.spec = spec
 	spec.Mounts = slices.Clone(spec.Mounts)
 	for i, m := range spec.Mounts {
-		sources = append(sources, m.Source)
+		t.Sources = append(t.Sources, m.Source)
 		spec.Mounts[i].Source = pinned(scratch, i)
 	}
-	oci, err := ociSpec(spec, containerPaths{rootfs: rootfs, files: filepath.Join(scratch, bundleDir), init: initProgram}, rootless())
+	p := containerPaths{rootfs: t.Overlay.Target, files: filepath.Join(scratch, bundleDir), cgroup: r.cgroup.path, rootless: rootless()}
+	if p.init, err = payload.Unpack(s.Payload(), payload.Init); err != nil {
+		return t, err
+	}
+	if len(t.Emulators) > 0 && !rootless() {
+		p.userns = filepath.Join(scratch, usernsFile)
+	}
+	oci, err := ociSpec(spec, p)
 	if err != nil {
-		return runTask{}, err
+		return t, err
 	}
 	config, err := json.Marshal(oci)
 	if err != nil {
-		return runTask{}, fmt.Errorf("encode runtime specification: %w", err)
+		return t, fmt.Errorf("encode runtime specification: %w", err)
 	}
-	files := map[string]string{"config.json": string(config)}
-	networkFiles(files, spec)
-	return runTask{
-		Overlay: sandbox.Overlay{
-			Lowers: rec.lowers(e.store), Upper: layer.upper(), Work: layer.work(), Target: rootfs, UserXattr: rootless(),
-		},
-		Scratch: scratch, Sources: sources, Files: files, Runc: runc, ID: "caisson-" + spec.ID,
-		Rootless: rootless(), Network: spec.Network,
-	}, nil
+	t.Files = append(networkFiles(spec), file{Name: "config.json", Content: config})
+	for i, secret := range spec.Secrets {
+		t.Files = append(t.Files, file{Name: secretFile(i), Content: secret.Value, Secret: true, UID: spec.UID, GID: spec.GID})
+	}
+	return t, nil
+}
+
+// secretFile is the i-th secret's file in the bundle.
+func secretFile(i int) string { return "secret." + strconv.Itoa(i) }
+
+// sshDir is where a container finds the sockets of SSH agents, by their ids.
+const sshDir = "/run/caisson/ssh/"
+
+// withSSH adds the sockets of SSH agents to the mounts, and tells programs of the only one, or of "default".
+func withSSH(spec engine.RunSpec) (engine.RunSpec, error) {
+	for _, a := range spec.SSH {
+		socket, err := filepath.EvalSymlinks(a.Socket)
+		if err != nil {
+			return spec, fmt.Errorf("SSH agent %s: %w", a.ID, err)
+		}
+		spec.Mounts = append(slices.Clip(spec.Mounts), engine.Mount{Source: socket, Destination: sshDir + a.ID})
+		if a.ID == "default" || len(spec.SSH) == 1 {
+			spec.Env = append(slices.Clip(spec.Env), "SSH_AUTH_SOCK="+sshDir+a.ID)
+		}
+	}
+	return spec, nil
 }

@@ -36,11 +36,15 @@ type containerPaths struct {
 	rootfs string
 	files  string // folder with resolv.conf, hosts and hostname
 	init   string // the program that becomes PID 1
+	cgroup string // as runc is told it; "" makes none
+	userns string // a user namespace to join; "" is the sandbox's own
+	// rootless: the sandbox's own is that of an ordinary user.
+	rootless bool
 }
 
 // ociSpec is the runtime specification of a run. The container's process is caisson's init, as root; it makes the user
 // known and starts the command as that user.
-func ociSpec(r engine.RunSpec, p containerPaths, rootless bool) (*specs.Spec, error) {
+func ociSpec(r engine.RunSpec, p containerPaths) (*specs.Spec, error) {
 	s := &specs.Spec{
 		Version:  specs.Version,
 		Hostname: r.Hostname,
@@ -53,13 +57,13 @@ func ociSpec(r engine.RunSpec, p containerPaths, rootless bool) (*specs.Spec, er
 				Bounding: defaultCaps, Effective: defaultCaps, Permitted: defaultCaps,
 			},
 		},
-		Mounts: mounts(r, p, rootless),
+		Mounts: mounts(r, p),
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{
 				{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
 				{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace},
 			},
-			CgroupsPath:   cgroupName(r.ID),
+			CgroupsPath:   p.cgroup,
 			MaskedPaths:   maskedPaths,
 			ReadonlyPaths: readonlyPaths,
 			Resources: &specs.LinuxResources{
@@ -68,9 +72,13 @@ func ociSpec(r engine.RunSpec, p containerPaths, rootless bool) (*specs.Spec, er
 			},
 		},
 	}
-	if rootless { // no cgroup can be made; no device node either, so devices need no filter
-		s.Linux.CgroupsPath, s.Linux.Resources = "", nil
+	if p.rootless { // no device node can be made, so devices need no filter
+		s.Linux.Resources.Devices = nil
 	}
+	if p.userns != "" {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: p.userns})
+	}
+	limitResources(r.Limits, s.Linux.Resources)
 	profile, err := seccomp.GetDefaultProfile(s)
 	if err != nil {
 		return nil, fmt.Errorf("make seccomp profile: %w", err)
@@ -84,7 +92,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // cgroupName is relative: runc puts it below the cgroup that it runs in, so that limits on the caller hold for the run.
 func cgroupName(id string) string { return "caisson-" + id }
 
-func mounts(r engine.RunSpec, p containerPaths, rootless bool) []specs.Mount {
+func mounts(r engine.RunSpec, p containerPaths) []specs.Mount {
 	m := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
@@ -93,9 +101,12 @@ func mounts(r engine.RunSpec, p containerPaths, rootless bool) []specs.Mount {
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", fmt.Sprintf("size=%d", r.ShmSize)}},
 		bind(p.init, initPath, true),
 	}
-	m = append(m, sysMounts(rootless)...)
+	m = append(m, sysMounts(p)...)
 	for _, f := range []string{"resolv.conf", "hosts", "hostname"} {
 		m = append(m, bind(p.files+"/"+f, "/etc/"+f, false))
+	}
+	for i, secret := range r.Secrets {
+		m = append(m, bind(p.files+"/"+secretFile(i), "/run/secrets/"+secret.ID, true))
 	}
 	for _, v := range r.Mounts {
 		m = append(m, bind(v.Source, v.Destination, v.ReadOnly))
@@ -103,15 +114,18 @@ func mounts(r engine.RunSpec, p containerPaths, rootless bool) []specs.Mount {
 	return m
 }
 
-// sysMounts: an ordinary user cannot mount a sysfs that shows the network of this machine, and gets what is mounted.
-func sysMounts(rootless bool) []specs.Mount {
-	if rootless {
-		return []specs.Mount{{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "nosuid", "noexec", "nodev", "ro", "rro"}}}
+// sysMounts are /sys, and in it the container's own cgroup. In a user namespace nobody can mount a sysfs that shows the
+// network of another one, and the container gets what is mounted, without the machine's cgroups.
+func sysMounts(p containerPaths) []specs.Mount {
+	safe := []string{"ro", "nosuid", "noexec", "nodev"}
+	cgroup := specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: safe}
+	if p.userns == "" && !p.rootless {
+		return []specs.Mount{{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: safe}, cgroup}
 	}
-	return []specs.Mount{
-		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
-		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid", "noexec", "nodev"}},
+	if p.cgroup == "" {
+		cgroup = specs.Mount{Destination: "/sys/fs/cgroup", Type: "tmpfs", Source: "tmpfs", Options: append(safe, "mode=755", "size=0")}
 	}
+	return []specs.Mount{{Destination: "/sys", Type: "bind", Source: "/sys", Options: append([]string{"rbind", "rro"}, safe...)}, cgroup}
 }
 
 func bind(source, destination string, readOnly bool) specs.Mount {

@@ -49,7 +49,7 @@ func TestTheLaterValueOfAVariableHolds(t *testing.T) {
 }
 
 func TestTheSpecificationKeepsTheContainerIn(t *testing.T) {
-	s, err := ociSpec(engine.RunSpec{ID: "x", ShmSize: 42, Mounts: []engine.Mount{{Source: "/a", Destination: "/b", ReadOnly: true}}}, containerPaths{rootfs: "/root", files: "/files", init: "/init"}, false)
+	s, err := ociSpec(engine.RunSpec{ID: "x", ShmSize: 42, Mounts: []engine.Mount{{Source: "/a", Destination: "/b", ReadOnly: true}}}, containerPaths{rootfs: "/root", files: "/files", init: "/init", cgroup: cgroupName("x")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func TestADamagedBuildStateStaysWhileARunMayStandOnIt(t *testing.T) {
 	if err := os.Mkdir(s.path("buildkit"+wire.AsideMark+"1"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run, err := s.newLayer("run", ended(t))
+	run, err := s.newLayer("run", ended(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestALayerStaysWhileItsSandboxIsDying(t *testing.T) {
 	if err := dying.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := s.newLayer("run", dying.Process.Pid)
+	l, err := s.newLayer("run", dying.Process.Pid, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,12 +129,12 @@ func TestALayerStaysWhileItsSandboxIsDying(t *testing.T) {
 
 func TestASweepTakesTheLayersOfDeadClientsOnly(t *testing.T) {
 	s := open(t)
-	live, err := s.newLayer("live", ended(t))
+	live, err := s.newLayer("live", ended(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer live.remove()
-	dead, err := s.newLayer("dead", ended(t))
+	dead, err := s.newLayer("dead", ended(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,8 @@ import (
 type Adder struct {
 	// Dir is the folder of the bases; it is made when it is missing.
 	Dir string
+	// Caller is the uid of the user whose own files become root's in an image that is made of a folder.
+	Caller int
 	// Progress is told what is being done, one short line without a line end at a time. It may be nil. It is never
 	// called twice at once.
 	Progress func(string)

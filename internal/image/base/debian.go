@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,9 +61,13 @@ func (a *Adder) debian(d distro, text string) (*bootstrap, error) {
 	return b, nil
 }
 
-// arguments of mmdebstrap. The host's own resolv.conf and hostname do not belong into an image.
-func (b *bootstrap) arguments(ctx context.Context) []string {
+// arguments of mmdebstrap. The host's own resolv.conf and hostname do not belong into an image. With bare, the suites of
+// updates beside the suite itself are left out.
+func (b *bootstrap) arguments(ctx context.Context, bare bool) []string {
 	lines, https := hostMirrors(b.root, b.distro, b.suite)
+	if bare {
+		lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, " "+b.suite+" ") })
+	}
 	if b.distro.id == "ubuntu" && platformArch(b.arch.platform) != runtime.GOARCH {
 		lines, https = nil, false // Ubuntu has other mirrors for some architectures; mmdebstrap knows them
 	}
@@ -98,12 +103,29 @@ func aptConfig(ctx context.Context, option string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// fill runs mmdebstrap and packs what it prints.
+// sideSuite finds an index of a suite of updates that could not be fetched, in the words of apt-get(8).
+var sideSuite = regexp.MustCompile(`E: Failed to fetch \S+/dists/([a-z0-9.]+-[a-z0-9-]+)/`)
+
+// fill runs mmdebstrap and packs what it prints. A mirror that has the suite but is at odds with itself about its updates,
+// as mirrors are while they are filled, is no reason to have no base at all.
 func (b *bootstrap) fill(ctx context.Context, s *stage) (v1.Descriptor, error) {
+	d, err := b.run(ctx, s, false)
+	if err == nil || ctx.Err() != nil {
+		return d, err
+	}
+	side := sideSuite.FindStringSubmatch(err.Error())
+	if side == nil {
+		return d, err
+	}
+	b.note(fmt.Sprintf("warning: the mirror could not give %s, so the base is made without updates; add it again later", side[1]))
+	return b.run(ctx, s, true)
+}
+
+func (b *bootstrap) run(ctx context.Context, s *stage, bare bool) (v1.Descriptor, error) {
 	// The kernel kills the program when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, b.program, b.arguments(ctx)...)
+	cmd := exec.CommandContext(ctx, b.program, b.arguments(ctx, bare)...)
 	var err error
 	if cmd.Env, err = b.environment(ctx, s); err != nil {
 		return v1.Descriptor{}, err
@@ -157,7 +179,7 @@ func (b *bootstrap) environment(ctx context.Context, s *stage) ([]string, error)
 		return env, nil
 	}
 	dir := filepath.Join(string(s.layout), "root")
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) { // of the first try
 		return nil, err
 	}
 	return append(env, "TMPDIR="+dir), os.Chmod(string(s.layout), 0o755) // apt's own user looks into it

@@ -23,8 +23,7 @@ type packer struct {
 	except os.FileInfo // a folder to leave out; nil is none
 	tw     *tar.Writer
 	inodes map[inode]string // name under which a file of several names was written
-	// caller is the user whose own files become root's; -1 is nobody. An ordinary user who unpacks a root file system
-	// owns all of it.
+	// caller is the user whose own files become root's. An ordinary user who unpacks a root file system owns all of it.
 	caller int
 }
 
@@ -32,17 +31,14 @@ type inode struct{ dev, ino uint64 }
 
 // packFolder writes owners, modes, times, links and the attributes that an image can hold. /proc and /sys stay empty,
 // sockets are left out, and so is the folder except.
-func packFolder(ctx context.Context, dir, except string, w io.Writer) error {
+func packFolder(ctx context.Context, dir, except string, caller int, w io.Writer) error {
 	top, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return err
 	}
-	p := &packer{ctx: ctx, top: top, tw: tar.NewWriter(w), inodes: map[inode]string{}, caller: -1}
+	p := &packer{ctx: ctx, top: top, tw: tar.NewWriter(w), inodes: map[inode]string{}, caller: caller}
 	if p.except, err = os.Stat(except); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
-	}
-	if uid := os.Geteuid(); uid != 0 {
-		p.caller = uid
 	}
 	if err := filepath.WalkDir(top, p.visit); err != nil {
 		return fmt.Errorf("pack the folder %s: %w", dir, err)
@@ -100,7 +96,7 @@ func (p *packer) write(path, name string, info fs.FileInfo) error {
 		h.Name += "/"
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		if p.caller >= 0 && h.Uid == p.caller {
+		if p.caller > 0 && h.Uid == p.caller {
 			h.Uid, h.Gid = 0, 0
 		}
 		id := inode{uint64(stat.Dev), stat.Ino}

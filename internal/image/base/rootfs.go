@@ -141,13 +141,13 @@ func (s *stage) putRootImage(layer v1.Descriptor, diffID digest.Digest, p v1.Pla
 	})
 }
 
-// fillFromRootFolder packs a folder; except is left out of it, wherever it lies.
-func (s *stage) fillFromRootFolder(ctx context.Context, dir, except string) (v1.Descriptor, error) {
+// fillFromRootFolder packs a folder; except is left out of it, wherever it lies, and the caller's own files become root's.
+func (s *stage) fillFromRootFolder(ctx context.Context, dir, except string, caller int) (v1.Descriptor, error) {
 	s.note("packing the root file system " + dir)
 	r, w := io.Pipe()
 	var g errgroup.Group
 	g.Go(func() error {
-		err := packFolder(ctx, dir, except, w)
+		err := packFolder(ctx, dir, except, caller, w)
 		w.CloseWithError(err) // nil is the end of the tar
 		return err
 	})

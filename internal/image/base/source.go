@@ -68,7 +68,7 @@ func (a *Adder) openFolder(name, dir string) (source, error) {
 	for _, e := range entries {
 		if rootFolders[e.Name()] {
 			src.fill = func(ctx context.Context, s *stage) (v1.Descriptor, error) {
-				return s.fillFromRootFolder(ctx, dir, a.Dir)
+				return s.fillFromRootFolder(ctx, dir, a.Dir, a.Caller)
 			}
 			return src, nil
 		}

@@ -104,11 +104,11 @@ func TestTheWholePlan(t *testing.T) {
 		Args: []image.Arg{{Name: "SUITE", Default: word("bookworm")}, {Name: "IMAGE", Default: word("debian:${SUITE}")}, {Name: "NONE"}},
 		Stages: []image.Stage{
 			{
-				Name: "tools", Line: 6, Written: "$IMAGE", From: "debian:bookworm", External: true, Platform: "$BUILDPLATFORM",
+				Name: "tools", Line: 6, Written: "$IMAGE", From: "debian:bookworm", External: true, Platform: "$BUILDPLATFORM", Run: true,
 				Args: []image.Arg{{Name: "USER_ID"}, {Name: "GROUP_ID", Default: word("0")}, {Name: "OTHER"}},
 			},
 			{
-				Name: "second", Line: 11, Written: "${NONE}", From: "${NONE}", External: true,
+				Name: "second", Line: 11, Written: "${NONE}", From: "${NONE}", External: true, Run: true,
 				Images: []string{"alpine:3", "busybox"}, Needs: []int{0},
 			},
 			{

@@ -64,6 +64,7 @@ func (r *reader) command(s *image.Stage, command instructions.Command, env *vari
 	case *instructions.AddCommand:
 		r.add(s, c, env)
 	case *instructions.RunCommand:
+		s.Run = true
 		r.mounts(s, c, env)
 	case *instructions.OnbuildCommand:
 		return r.onbuild(s, c)

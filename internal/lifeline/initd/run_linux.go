@@ -57,7 +57,8 @@ func Run() int {
 	g := guard{command: command, grace: req.Grace, reaped: reaped}
 	status := g.watch(said, stop)
 	code, sig := verdict(status)
-	line.tell(wire.Message{Kind: wire.KindExited, Code: code, Signal: sig}, -1)
+	kills, peak := memoryUse(cgroups)
+	line.tell(wire.Message{Kind: wire.KindExited, Code: code, Signal: sig, MemoryKills: kills, MemoryPeak: peak}, -1)
 	return code
 }
 

@@ -16,7 +16,7 @@ const (
 const (
 	KindStarted Kind = iota + 65 // the command runs; with TTY the master side comes along
 	KindFailed                   // it could not be started: NotFound, Reason; PID 1 ends
-	KindExited                   // it has ended: Code, Signal; PID 1 ends
+	KindExited                   // it has ended: Code, Signal, MemoryKills, MemoryPeak; PID 1 ends
 )
 
 // Message is anything but the request; Kind decides which fields mean something.
@@ -29,6 +29,8 @@ type Message struct {
 	Rows, Cols uint16
 	// NotFound: there is no such command (status 127); otherwise it cannot be executed (status 126).
 	NotFound bool
+	// MemoryKills is how many processes the kernel ended for memory; MemoryPeak is the most that the container used, in KiB.
+	MemoryKills, MemoryPeak uint32
 	// Reason is one line for people.
 	Reason string
 }
@@ -45,6 +47,8 @@ func (m Message) Frame() []byte {
 	w.number(uint32(m.Rows))
 	w.number(uint32(m.Cols))
 	w.bool(m.NotFound)
+	w.number(m.MemoryKills)
+	w.number(m.MemoryPeak)
 	w.string(reason)
 	return w.frame()
 }
@@ -60,6 +64,7 @@ func ParseMessage(payload []byte) (Message, error) {
 		Cols:   uint16(r.number()),
 	}
 	m.NotFound = r.bool()
+	m.MemoryKills, m.MemoryPeak = r.number(), r.number()
 	m.Reason = r.string()
 	return m, r.end()
 }

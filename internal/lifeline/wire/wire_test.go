@@ -31,7 +31,7 @@ func TestRequestSurvivesTheJourney(t *testing.T) {
 
 func TestMessageSurvivesTheJourney(t *testing.T) {
 	for _, want := range []Message{
-		{Kind: KindExited, Code: 255, Signal: 64},
+		{Kind: KindExited, Code: 255, Signal: 64, MemoryKills: 1, MemoryPeak: 1<<32 - 1},
 		{Kind: KindResize, Rows: 65535, Cols: 2},
 		{Kind: KindFailed, NotFound: true, Reason: "x: not found"},
 	} {

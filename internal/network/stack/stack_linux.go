@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"caisson/internal/network"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -148,6 +150,9 @@ func (s *server) shut(link *linkEndpoint) {
 	}
 	s.stack.Destroy()
 }
+
+// The library writes about strange packets to standard error, which is no place for what a container may provoke.
+func init() { log.SetTarget(log.GoogleEmitter{Writer: &log.Writer{Next: io.Discard}}) }
 
 // newStack makes a stack without devices. Window is the largest TCP window, in bytes.
 func newStack(window int) (*stack.Stack, error) {

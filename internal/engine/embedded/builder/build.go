@@ -137,6 +137,9 @@ func solveOptions(req wire.BuildRequest) (client.SolveOpt, error) {
 	for name, value := range req.Args {
 		opt.FrontendAttrs["build-arg:"+name] = value
 	}
+	if req.Emulation != "" {
+		opt.FrontendAttrs["cgroup-parent"] = req.Emulation
+	}
 	chooseNetwork(&opt, req)
 	return opt, pinBases(&opt, req)
 }

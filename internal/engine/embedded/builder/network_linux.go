@@ -27,13 +27,14 @@ import (
 type privateNetwork struct {
 	store  string
 	resolv string // path of the steps' resolv.conf
+	userns string // user namespace of foreign steps, "" is this process's own
 }
 
 var _ bknetwork.Provider = (*privateNetwork)(nil)
 
 // newPrivateNetwork writes the steps' resolv.conf into BuildKit's folder.
-func newPrivateNetwork(store, root string) (*privateNetwork, error) {
-	p := &privateNetwork{store: store, resolv: filepath.Join(root, "resolv.conf")}
+func newPrivateNetwork(req wire.ServeRequest, root string) (*privateNetwork, error) {
+	p := &privateNetwork{store: req.Store, resolv: filepath.Join(root, "resolv.conf"), userns: req.Userns}
 	host, _ := os.ReadFile("/etc/resolv.conf") // none is a valid configuration: the local name server
 	if err := os.WriteFile(p.resolv, []byte(network.ResolvConf(host)), 0o644); err != nil {
 		return nil, fmt.Errorf("write resolv.conf of build steps: %w", err)
@@ -53,6 +54,9 @@ func (p *privateNetwork) New(ctx context.Context, _ string, _ bknetwork.Namespac
 	config := network.Config{Resolvers: network.Resolvers(host), Allowed: p.allowed()}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &stepNetwork{ns: ns, resolv: p.resolv, stop: stop}
+	if isForeign(ctx) {
+		s.userns = p.userns
+	}
 	s.done.Go(func() {
 		defer link.Close()
 		if network.Wait(ctx, link) == nil {
@@ -80,6 +84,7 @@ func (p *privateNetwork) allowed() (all []network.Allowed) {
 type stepNetwork struct {
 	ns     *os.File
 	resolv string
+	userns string // to join, "" is none
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -95,6 +100,9 @@ func (s *stepNetwork) Set(spec *specs.Spec) error {
 		if m.Destination == "/etc/resolv.conf" {
 			spec.Mounts[i].Source = s.resolv
 		}
+	}
+	if s.userns != "" {
+		enterUserNamespace(spec, s.userns)
 	}
 	return nil
 }

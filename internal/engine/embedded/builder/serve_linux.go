@@ -168,9 +168,11 @@ func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*record
 	if err != nil {
 		return nil, fmt.Errorf("open worker's state: %w", err)
 	}
-	if opt.NetworkProviders[pb.NetMode_UNSET], err = newPrivateNetwork(req.Store, root); err != nil { // the executor has the same map
+	if opt.NetworkProviders[pb.NetMode_UNSET], err = newPrivateNetwork(req, root); err != nil { // the executor has the same map
 		return nil, err
 	}
+	opt.Executor = emulating{opt.Executor}
+	opt.Platforms = platformsOf(opt.Platforms, req.Emulated)
 	opt.RegistryHosts = resolver.NewRegistryConfig(nil)
 	w, err := base.NewWorker(ctx, opt)
 	if err != nil {

@@ -9,6 +9,7 @@ package wire
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"caisson/internal/engine"
@@ -52,6 +53,23 @@ type ServeRequest struct {
 	Cgroup string // name of the parent cgroup of all RUN steps
 	// Rootless: the builder is root of a user namespace only, and has no cgroups.
 	Rootless bool
+	// Emulated are the foreign architectures that steps can run; Userns is the user namespace where they can, "" the
+	// builder's own.
+	Emulated []string
+	Userns   string
+}
+
+// emulationPrefix begins the cgroup parent that a caller names for the steps of a foreign build.
+const emulationPrefix = "caisson-emulate/"
+
+// Emulation names how the steps of a build are emulated: by which emulators, told by a digest, and as which processor.
+func Emulation(digest, cpu string) string { return emulationPrefix + digest + "/" + cpu }
+
+// ParseEmulation returns the processor that Emulation was given; ok is false for any other cgroup parent.
+func ParseEmulation(parent string) (cpu string, ok bool) {
+	rest, ok := strings.CutPrefix(parent, emulationPrefix)
+	_, cpu, _ = strings.Cut(rest, "/")
+	return cpu, ok
 }
 
 // BuildRequest is one build.
@@ -60,6 +78,8 @@ type BuildRequest struct {
 	BaseDir string // OCI layout of the bases in caisson's own store
 	// OwnBases are the FROM references that come from BaseDir: reference -> digest.
 	OwnBases map[string]string
+	// Emulation of foreign steps, see the function; "" is none.
+	Emulation string
 }
 
 // PlanRequest is a Dockerfile to read.
@@ -76,6 +96,7 @@ type BaseRequest struct {
 	Dir    string // folder of the bases
 	Ref    string
 	Source string // of an added base
+	Caller int    // uid of who adds it
 }
 
 // PruneRequest: All drops the build cache too, not only what no record holds.

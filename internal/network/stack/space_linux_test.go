@@ -39,11 +39,16 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	if b, err := exec.Command("ip", "addr", "add", world+"/32", "dev", "lo").CombinedOutput(); err != nil {
+	if b, err := ipCommand("addr", "add", world+"/32", "dev", "lo"); err != nil {
 		fmt.Fprintf(os.Stderr, "make the world: ip (package iproute2): %v\n%s", err, b)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// ipCommand runs ip(8) in the network namespace of this thread.
+func ipCommand(words ...string) ([]byte, error) {
+	return exec.Command("ip", words...).CombinedOutput()
 }
 
 // space is the network namespace of a container, and a thread in it.
