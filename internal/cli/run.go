@@ -191,6 +191,9 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 	return img, nil
 }
 
+// mebibytes is how --memory counts.
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
+
 // memoryWords say what the kernel did for want of memory.
 func memoryWords(out run.Outcome) string {
 	words := "a process was ended for want of memory"
@@ -198,9 +201,9 @@ func memoryWords(out run.Outcome) string {
 		words = fmt.Sprintf("%d processes were ended for want of memory", out.MemoryKills)
 	}
 	if out.MemoryLimit > 0 {
-		words += fmt.Sprintf(" (limit %s, peak %s)", term.Bytes(out.MemoryLimit), term.Bytes(out.MemoryPeak))
+		words += fmt.Sprintf(" (limit %s, peak %s)", mebibytes(out.MemoryLimit), mebibytes(out.MemoryPeak))
 	} else if out.MemoryPeak > 0 {
-		words += fmt.Sprintf(" (peak %s; this run had no limit of its own)", term.Bytes(out.MemoryPeak))
+		words += fmt.Sprintf(" (peak %s; this run had no limit of its own)", mebibytes(out.MemoryPeak))
 	}
 	return words
 }

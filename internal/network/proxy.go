@@ -7,9 +7,13 @@ import (
 	"strings"
 )
 
-// proxyNames are the variables, in lower or upper case, that tell programs about proxies.
-var proxyNames = map[string]bool{
-	"http_proxy": true, "https_proxy": true, "ftp_proxy": true, "all_proxy": true, "no_proxy": true,
+// isProxyName is whether the variable, in lower case, tells programs about proxies.
+func isProxyName(lower string) bool {
+	switch lower {
+	case "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy":
+		return true
+	}
+	return false
 }
 
 // ProxyEnv picks the proxy variables, NAME=VALUE, of the host's environment for a container. The loopback of a container
@@ -18,7 +22,7 @@ func ProxyEnv(environ []string) (env []string, allowed []Allowed) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		switch lower := strings.ToLower(name); {
-		case value == "" || !proxyNames[lower] || name != lower && name != strings.ToUpper(name):
+		case value == "" || !isProxyName(lower) || name != lower && name != strings.ToUpper(name):
 			continue
 		case lower == "no_proxy":
 			env = append(env, entry)

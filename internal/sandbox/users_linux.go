@@ -56,10 +56,10 @@ func identityMap(file string) (ranges []idRange, err error) {
 // SubordinateError: this user has no subordinate ids, or too few, or they cannot be used.
 type SubordinateError struct {
 	Reason string
-	Next   string // the command that mends it
+	Next   string // what mends it
 }
 
-func (e *SubordinateError) Error() string { return e.Reason + "; run: " + e.Next }
+func (e *SubordinateError) Error() string { return e.Reason + "; " + e.Next }
 
 // neededIDs is the least number of subordinate ids: those that distributions give, and images use.
 const neededIDs = 65536
@@ -69,7 +69,10 @@ const neededIDs = 65536
 func Subordinate() (*Users, error) {
 	me, err := user.LookupId(strconv.Itoa(os.Getuid()))
 	if err != nil {
-		return nil, fmt.Errorf("find the name of uid %d, which /etc/subuid is asked for: %w", os.Getuid(), err)
+		return nil, &SubordinateError{
+			Reason: fmt.Sprintf("uid %d has no name, so it can have no subordinate ids (%v)", os.Getuid(), err),
+			Next:   "make the user known in /etc/passwd, or run it by sudo",
+		}
 	}
 	uids, err := subordinate("/etc/subuid", me, os.Getuid())
 	if err != nil {

@@ -28,6 +28,7 @@ const step = 20 * time.Second
 // TestMain gives the tests, in which the stack runs, a network namespace: it is the host and the world of the containers.
 func TestMain(m *testing.M) {
 	if os.Getenv(ownNetwork) == "" {
+		runtime.LockOSThread()
 		err := unix.Unshare(unix.CLONE_NEWNET) // of this thread, which execve(2) makes the only one
 		if err == nil {
 			err = syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), ownNetwork+"=1"))

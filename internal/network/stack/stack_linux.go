@@ -8,9 +8,7 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -84,34 +82,31 @@ func (s *server) end(t tokens) {
 // Serve runs the stack behind the link until the context ends or the link breaks. Connections to listeners go to the
 // container's ports cfg.Published. When Serve returns nothing of it goes on, and every connection is closed. The caller
 // keeps link and listeners, and closes them. The error is nil when the context ended.
-func Serve(ctx context.Context, link *os.File, cfg network.Config, listeners []*os.File) error {
+func Serve(outer context.Context, link *os.File, cfg network.Config, listeners []*os.File) error {
 	if len(listeners) != len(cfg.Published) {
 		return fmt.Errorf("network stack: %d listeners for %d published ports", len(listeners), len(cfg.Published))
 	}
+	accepting, err := openListeners(listeners)
+	if err != nil {
+		return err
+	}
+	defer closeAll(accepting)
 	endpoint, err := newLink(link)
 	if err != nil {
 		return fmt.Errorf("network stack: open the link: %w", err)
 	}
 	defer endpoint.release()
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	s := &server{
 		ctx: ctx, targets: newTargets(cfg.Allowed), names: newResolver(cfg.Resolvers),
 		tcp: make(tokens, maxTCP), udp: make(tokens, maxUDP),
 	}
-	if s.stack, err = newStack(endpoint.window()); err != nil {
+	if s.stack, err = newStack(endpoint); err != nil {
 		return fmt.Errorf("network stack: %w", err)
 	}
 	s.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, tcp.NewForwarder(s.stack, 0, maxTCP, s.openTCP).HandlePacket)
 	s.stack.SetTransportProtocolHandler(udp.ProtocolNumber, udp.NewForwarder(s.stack, s.openUDP).HandlePacket)
-	accepting, err := openListeners(listeners)
-	if err != nil {
-		return err
-	}
-	if err := attach(s.stack, endpoint); err != nil {
-		closeAll(accepting)
-		return fmt.Errorf("network stack: %w", err)
-	}
 	endpoint.start(cancel)
 	var acceptors sync.WaitGroup
 	for i, l := range accepting {
@@ -121,10 +116,10 @@ func Serve(ctx context.Context, link *os.File, cfg network.Config, listeners []*
 	closeAll(accepting)
 	acceptors.Wait()
 	s.shut(endpoint)
-	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
-		return fmt.Errorf("network stack: %w", cause)
+	if outer.Err() != nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("network stack: %w", context.Cause(ctx))
 }
 
 // shut ends all flows, whose context has ended, and then the stack.
@@ -152,22 +147,28 @@ func (s *server) shut(link *linkEndpoint) {
 }
 
 // The library writes about strange packets to standard error, which is no place for what a container may provoke.
-func init() { log.SetTarget(log.GoogleEmitter{Writer: &log.Writer{Next: io.Discard}}) }
+func init() { log.SetLevel(log.Warning) }
 
-// newStack makes a stack without devices. Window is the largest TCP window, in bytes.
-func newStack(window int) (*stack.Stack, error) {
+// newStack makes a stack with the link as its device.
+func newStack(link *linkEndpoint) (*stack.Stack, error) {
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 	})
 	sack, moderate, congestion := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true), tcpip.CongestionControlOption("cubic")
+	window := link.window()
 	wait := tcpip.TCPTimeWaitTimeoutOption(timeWait)
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: min(1<<20, window), Max: window}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 4 << 20}
 	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &congestion, &wait, &receive, &send} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, option); err != nil {
+			s.Destroy()
 			return nil, fmt.Errorf("set TCP option %T: %s", option, err)
 		}
+	}
+	if err := attach(s, link); err != nil {
+		s.Destroy()
+		return nil, err
 	}
 	return s, nil
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/entitlements"
 	"github.com/moby/buildkit/util/progress/progressui"
@@ -128,6 +130,16 @@ func solveOptions(req wire.BuildRequest) (client.SolveOpt, error) {
 			AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(os.Stderr)),
 		})},
 	}
+	secrets := map[string][]byte{}
+	for _, s := range req.Secrets {
+		secrets[s.ID] = s.Value
+	}
+	opt.Session = append(opt.Session, secretsprovider.FromMap(secrets))
+	agents, err := forwardAgents(req.SSH)
+	if err != nil {
+		return none, err
+	}
+	opt.Session = append(opt.Session, agents...)
 	if req.Target != "" {
 		opt.FrontendAttrs["target"] = req.Target
 	}
@@ -142,6 +154,22 @@ func solveOptions(req wire.BuildRequest) (client.SolveOpt, error) {
 	}
 	chooseNetwork(&opt, req)
 	return opt, pinBases(&opt, req)
+}
+
+// forwardAgents lets RUN --mount=type=ssh use the caller's agents.
+func forwardAgents(agents []engine.SSHAgent) ([]session.Attachable, error) {
+	if len(agents) == 0 {
+		return nil, nil
+	}
+	var configs []sshprovider.AgentConfig
+	for _, a := range agents {
+		configs = append(configs, sshprovider.AgentConfig{ID: a.ID, Paths: []string{a.Socket}})
+	}
+	p, err := sshprovider.NewSSHAgentProvider(configs)
+	if err != nil {
+		return nil, fmt.Errorf("forward SSH agent: %w", err)
+	}
+	return []session.Attachable{p}, nil
 }
 
 // chooseNetwork tells the steps' network and its proxies. Proxies are no part of a step's cache key: BuildKit knows their names.
