@@ -8,42 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPublishedPortsAreRead(t *testing.T) {
-	for words, want := range map[string]Publish{
-		"8080:80":           {"127.0.0.1", 8080, 80},
-		"0:80":              {"127.0.0.1", 0, 80},
-		"8080:80/tcp":       {"127.0.0.1", 8080, 80},
-		"0.0.0.0:8080:80":   {"0.0.0.0", 8080, 80},
-		"[::1]:8080:80/TCP": {"::1", 8080, 80},
-		"[::]:65535:65535":  {"::", 65535, 65535},
-	} {
-		if got, err := ParsePublish(words); err != nil || got != want {
-			t.Errorf("%s: %+v, %v", words, got, err)
-		}
-	}
-	for words, why := range map[string]string{
-		"80":                "HOST_PORT:CONTAINER_PORT",
-		"":                  "HOST_PORT:CONTAINER_PORT",
-		"8080:80/udp":       "only TCP",
-		"8080:80/sctp":      "only TCP",
-		"8080-8090:80-90":   "ranges",
-		"8080:0":            "cannot be 0",
-		"70000:80":          "no port",
-		"-1:80":             "ranges",
-		"a:80":              "no port",
-		":80":               "no port",
-		"8080:":             "no port",
-		"localhost:8080:80": "no IP address",
-		"::1:8080:80":       "brackets",
-		"[::1:8080:80":      "closing bracket",
-		"[127.0.0.1]:80:80": "no IP address",
-	} {
-		if got, err := ParsePublish(words); err == nil || !strings.Contains(err.Error(), why) {
-			t.Errorf("%s: %+v, %v", words, got, err)
-		}
-	}
-}
-
 func TestAPortInUseIsNamed(t *testing.T) {
 	first := Publish{Addr: "127.0.0.1", Container: 80}
 	f, err := first.Listen()

@@ -157,6 +157,11 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]), Rootless: rootless(),
 	}}
 	s.offerEmulators(&task)
+	f, err := s.form()
+	if err != nil {
+		return nil, err
+	}
+	task.Request.Copies = !f.Upper
 	// The supervisor of the last builder may hold it for another moment.
 	alive, err := waitLock(ctx, s.path(builderAlive))
 	if err != nil {

@@ -2,14 +2,12 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"caisson/internal/payload"
-	"caisson/internal/sandbox"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,21 +24,11 @@ type Check struct {
 
 // Checks looks at what the engine needs on this machine. It starts a sandbox, if it can.
 func Checks(_ context.Context, storeDir string) []Check {
-	return []Check{checkRoot(), checkKernel(), checkSeccomp(), checkCgroup(), checkPayload(), checkStore(storeDir), checkSandbox(storeDir), checkNetwork()}
-}
-
-func checkRoot() Check {
-	if !rootless() {
-		return Check{Name: "rights", OK: true, Found: "root; runs work as the caller"}
+	checks := []Check{checkRights(), checkKernel(), checkSeccomp(), checkCgroup(), checkPayload(), checkStore(storeDir)}
+	if !checks[0].OK { // no sandbox can be tried
+		return checks
 	}
-	_, err := users()
-	c := Check{Name: "rights", OK: err == nil, Found: fmt.Sprintf("uid %d, with subordinate ids", os.Geteuid())}
-	if se, ok := errors.AsType[*sandbox.SubordinateError](err); ok {
-		c.Found, c.Next = se.Reason, se.Next
-	} else if err != nil {
-		c.Found, c.Next = err.Error(), "make the user known in /etc/passwd"
-	}
-	return c
+	return append(checks, checkSandbox(storeDir), checkNetwork(), checkEmulators(Store(storeDir)))
 }
 
 func checkKernel() Check {
@@ -125,63 +113,4 @@ func checkStore(dir string) Check {
 		c.OK = true
 	}
 	return c
-}
-
-// probeTask is the body of the sandbox task "probe": it mounts an overlay below Dir.
-type probeTask struct {
-	Dir       string
-	UserXattr bool
-}
-
-func init() { sandbox.Register("probe", superviseProbe) }
-
-func superviseProbe(s *sandbox.Supervisor) (int, error) {
-	var t probeTask
-	if err := s.Body(&t); err != nil {
-		return 0, err
-	}
-	in := func(name string) string { return filepath.Join(t.Dir, name) }
-	o := sandbox.Overlay{Lowers: []string{in("lower")}, Upper: in("upper"), Work: in("work"), Target: in("merged"), UserXattr: t.UserXattr}
-	return 0, o.Mount()
-}
-
-func checkSandbox(storeDir string) Check {
-	c := Check{Name: "sandbox", Next: "inside a container: give it --privileged; a store on overlayfs or NFS: name another place with --store"}
-	if err := probe(storeDir); err != nil {
-		c.Found = err.Error()
-		return c
-	}
-	c.OK, c.Found = true, "namespaces and an overlay on the store's disk"
-	return c
-}
-
-func probe(storeDir string) error {
-	u, err := users()
-	if err != nil {
-		return err
-	}
-	store, err := OpenStore(storeDir)
-	if err != nil {
-		return err
-	}
-	making, err := store.makingLayers() // no sweep takes the folder away meanwhile
-	if err != nil {
-		return err
-	}
-	defer making.Close()
-	dir, err := os.MkdirTemp(store.path("fs"), ".probe-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = removeTrees(dir) }()
-	for _, d := range []string{"lower", "upper", "work", "merged"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
-			return err
-		}
-	}
-	return sandboxed(sandbox.Options{Users: u}, "probe", probeTask{Dir: dir, UserXattr: u != nil})
-}
-
-func checkNetwork() Check {
-	return Check{Name: "network", OK: true, Optional: true, Found: "runs and image builds use this machine's network; a private one is not in this version"}
 }

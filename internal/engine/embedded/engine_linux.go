@@ -83,6 +83,9 @@ func (e *Engine) Build(ctx context.Context, req engine.BuildRequest, events func
 		return none, err
 	}
 	defer conn.Close()
+	if f, err := e.store.form(); err == nil && !f.Upper {
+		events(engine.Event{Kind: "note", Time: time.Now(), Text: f.words(e.store)})
+	}
 	for _, text := range e.store.notices() {
 		events(engine.Event{Kind: "note", Time: time.Now(), Text: text})
 	}

@@ -131,7 +131,14 @@ func (r *aRun) task() (runTask, error) {
 		},
 		Scratch: scratch, ID: "caisson-" + r.spec.ID, Rootless: rootless(), Cgroup: r.cgroup.path != "", Network: r.spec.Network,
 	}
-	var err error
+	f, err := s.form()
+	if err != nil {
+		return t, err
+	}
+	if !f.Upper {
+		t.Overlay.Upper, t.Overlay.Work = filepath.Join(scratch, "upper"), filepath.Join(scratch, "work")
+		r.note(f.words(s))
+	}
 	if t.Runc, err = payload.Unpack(s.Payload(), payload.Runc); err != nil {
 		return t, err
 	}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,6 +95,11 @@ func mountRun(t runTask) error {
 	}
 	for _, d := range []string{rootfsDir, bundleDir, stateDir, mountsDir} {
 		if err := os.Mkdir(filepath.Join(t.Scratch, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if filepath.Dir(t.Overlay.Upper) == t.Scratch { // in memory
+		if err := errors.Join(os.Mkdir(t.Overlay.Upper, 0o755), os.Mkdir(t.Overlay.Work, 0o700)); err != nil {
 			return err
 		}
 	}

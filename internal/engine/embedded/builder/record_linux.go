@@ -40,7 +40,8 @@ const leasePrefix = "caisson-"
 // nothing is copied or unpacked.
 type recordingWorker struct {
 	*base.Worker
-	store string
+	store       string
+	snapshotter string
 }
 
 func (w *recordingWorker) Exporter(name string, sm *session.Manager) (exporter.Exporter, error) {
@@ -148,7 +149,7 @@ func (r *recording) hold(ctx context.Context, ref cache.ImmutableRef, key string
 	if _, err := lm.Create(ctx, leases.WithID(l.ID)); err != nil && !errdefs.IsAlreadyExists(err) {
 		return fmt.Errorf("hold image: %w", err)
 	}
-	if err := lm.AddResource(ctx, l, leases.Resource{ID: id, Type: "snapshots/" + snapshotter}); err != nil {
+	if err := lm.AddResource(ctx, l, leases.Resource{ID: id, Type: "snapshots/" + r.w.snapshotter}); err != nil {
 		return fmt.Errorf("hold image: %w", err)
 	}
 	return nil

@@ -38,8 +38,13 @@ import (
 	"google.golang.org/grpc"
 )
 
-// snapshotter is the name of the only one; it is part of folder names in the store.
-const snapshotter = "overlayfs"
+// snapshotter is how layers are kept: as overlays, or as copies. Its name is part of folder names in the store.
+func snapshotter(copies bool) string {
+	if copies {
+		return "native"
+	}
+	return "overlayfs"
+}
 
 // stopTime bounds how long the solves of the last client may take to end before the builder does: the kernel kills
 // whatever is left of them.
@@ -107,10 +112,10 @@ func tryController(ctx context.Context, req wire.ServeRequest, root string) (c *
 			c, err = nil, fmt.Errorf("open build cache: %v", r)
 		}
 	}()
-	if err := prepareState(req.Store, root); err != nil {
+	if err := prepareState(req, root); err != nil {
 		return nil, err
 	}
-	if err := sweepExecutor(filepath.Join(root, "runc-"+snapshotter, "executor")); err != nil {
+	if err := sweepExecutor(filepath.Join(root, "runc-"+snapshotter(req.Copies), "executor")); err != nil {
 		return nil, err
 	}
 	w, err := newWorker(ctx, req, root)
@@ -160,8 +165,8 @@ func boltOptions() *bolt.Options {
 }
 
 func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*recordingWorker, error) {
-	sf := wrunc.SnapshotterFactory{Name: snapshotter, New: func(dir string) (ctdsnapshot.Snapshotter, error) {
-		return openSnapshotter(ctx, dir)
+	sf := wrunc.SnapshotterFactory{Name: snapshotter(req.Copies), New: func(dir string) (ctdsnapshot.Snapshotter, error) {
+		return openSnapshotter(ctx, dir, req.Copies)
 	}}
 	opt, err := wrunc.NewWorkerOpt(root, sf, req.Rootless, oci.ProcessSandbox, nil, nil, netproviders.Opt{Mode: "host"}, nil,
 		req.Runc, "", false, nil, "", req.Cgroup, nil)
@@ -178,7 +183,7 @@ func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*record
 	if err != nil {
 		return nil, fmt.Errorf("open worker: %w", err)
 	}
-	return &recordingWorker{Worker: w, store: req.Store}, nil
+	return &recordingWorker{Worker: w, store: req.Store, snapshotter: snapshotter(req.Copies)}, nil
 }
 
 // sweepExecutor removes the bundles that a killed builder left.

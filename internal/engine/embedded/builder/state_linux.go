@@ -12,20 +12,21 @@ import (
 	"caisson/internal/engine/embedded/wire"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/errdefs"
 )
 
 // prepareState makes BuildKit's folder where there is none. A new state numbers its layers from the beginning: a record
 // of an older one would name the layers of other images, so the records are moved aside before.
-func prepareState(store, root string) error {
+func prepareState(req wire.ServeRequest, root string) error {
 	if _, err := os.Stat(root); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
 			return fmt.Errorf("open build cache: %w", err)
 		}
-		return checkState(root)
+		return checkState(filepath.Join(root, "runc-"+snapshotter(req.Copies)))
 	}
-	records := filepath.Join(store, "records")
+	records := filepath.Join(req.Store, "records")
 	if old, err := os.ReadDir(records); err == nil && len(old) > 0 {
 		if _, err := setAside(records); err != nil {
 			return err
@@ -42,8 +43,7 @@ func prepareState(store, root string) error {
 
 // checkState refuses a state that lacks one of the databases that know its layers: bbolt would begin an empty one, under
 // which layers are numbered anew or swept away beneath the records that stand on them.
-func checkState(root string) error {
-	worker := filepath.Join(root, "runc-"+snapshotter)
+func checkState(worker string) error {
 	if _, err := os.Stat(worker); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -61,8 +61,12 @@ func checkState(root string) error {
 
 // openSnapshotter opens the layers, which removes at once what is no longer wanted: this process does not live long. Its
 // database would be opened at the first build only, too late to move it aside, and so it is looked into.
-func openSnapshotter(ctx context.Context, dir string) (snapshots.Snapshotter, error) {
-	s, err := overlay.NewSnapshotter(dir)
+func openSnapshotter(ctx context.Context, dir string, copies bool) (s snapshots.Snapshotter, err error) {
+	if copies {
+		s, err = native.NewSnapshotter(dir)
+	} else {
+		s, err = overlay.NewSnapshotter(dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open layers: %w", err)
 	}

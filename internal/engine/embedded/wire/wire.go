@@ -53,6 +53,8 @@ type ServeRequest struct {
 	Cgroup string // name of the parent cgroup of all RUN steps
 	// Rootless: the builder is root of a user namespace only, and has no cgroups.
 	Rootless bool
+	// Copies: the store cannot hold the upper folders of overlays, so every layer is a copy of the one below it.
+	Copies bool
 	// Emulated are the foreign architectures that steps can run; Userns is the user namespace where they can, "" the
 	// builder's own.
 	Emulated []string
