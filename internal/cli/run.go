@@ -20,6 +20,7 @@ import (
 	"caisson/internal/run/record"
 	"caisson/internal/term"
 	"caisson/internal/view"
+	"caisson/internal/view/ascaller"
 )
 
 // runCommand is `caisson run`: the image if needed, then the command.
@@ -35,7 +36,12 @@ func runCommand(words []string, b Build) int {
 		return status(printVersion(b))
 	}
 	s := &session{term: term.New(os.Stderr, term.Mode(r.Output)), storeDir: storeDir(r.Store)}
-	p, err := project.Load(orElse(r.Dir, "."))
+	var p *project.Project
+	user := run.Caller()
+	err = ascaller.Do(user.UID, user.GID, user.Groups(), func() (err error) {
+		p, err = project.Load(orElse(r.Dir, "."))
+		return err
+	})
 	if err != nil {
 		return fail(s.term, err)
 	}
@@ -104,6 +110,9 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 	if err != nil || r.BuildOnly {
 		return 0, err
 	}
+	if r.Network == string(engine.NetworkHost) && settings.Network == r.Network {
+		s.term.Note("%s: the network is this machine's, as %s says", pl.Name, project.ConfigFile)
+	}
 	req, notes, err := newRequest(e, p, pl, r, user)
 	if err != nil {
 		return 0, err
@@ -170,6 +179,13 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 		Name: name, Dockerfile: pl.Dockerfile, Context: pl.Context, Platform: "linux/" + runtime.GOARCH,
 		CallerArgs: map[string]string{"USER_ID": strconv.Itoa(user.UID), "GROUP_ID": strconv.Itoa(user.GID)},
 		CacheDir:   cacheDir, Planner: e.Plan, NoCache: r.NoCache, Pull: r.Pull, Tries: r.Retries, Progress: string(s.term.Mode()),
+		ReadFile: func(path string) (text []byte, err error) {
+			err = ascaller.Do(user.UID, user.GID, user.Groups(), func() (err error) {
+				text, err = os.ReadFile(path)
+				return err
+			})
+			return text, err
+		},
 		CPU: p.Settings(pl).CPU, Emulator: e.Emulator, Network: engine.Network(r.Network), Proxies: run.Proxies(), Secrets: secrets, SSH: r.agents(),
 		BaseArch: func(ref string) string {
 			b, _ := index.Lookup(bases, ref)

@@ -80,7 +80,7 @@ func takeSecret(p *parser, name, text string) error {
 // takeSSH takes an SSH agent: default, ID, or ID=SOCKET.
 func takeSSH(p *parser, name, text string) error {
 	id, socket, given := strings.Cut(text, "=")
-	if id == "" || given && socket == "" {
+	if id == "" || given && socket == "" || strings.Contains(id, "/") || id == "." || id == ".." {
 		return &UsageError{Reason: fmt.Sprintf("%s: %s is not an SSH agent", name, values.Clip(text)),
 			Hint: "write default, or ID=SOCKET"}
 	}

@@ -157,7 +157,7 @@ func TestSSHAgents(t *testing.T) {
 func TestFlagsWinOverCaissonYaml(t *testing.T) {
 	dir := here(t, "file")
 	file := config.Settings{Network: "none", Memory: 8 << 20, CPUs: 2, PIDs: 5,
-		Secrets: []values.Secret{{ID: "a", Path: "file"}, {ID: "b", Env: "HOME"}, {ID: "c", Path: "nope", Optional: true}}}
+		Secrets: []values.Secret{{ID: "a", Path: "file"}, {ID: "b", Env: "HOME", Optional: true}, {ID: "c", Path: "nope", Optional: true}}}
 	for _, test := range []struct {
 		name string
 		line []string
@@ -167,7 +167,7 @@ func TestFlagsWinOverCaissonYaml(t *testing.T) {
 		{"neither says anything", nil, config.Settings{}, request(func(r *Run) { r.Network = "private" })},
 		{"the file alone", nil, file, request(func(r *Run) {
 			r.Network, r.Memory, r.CPUs, r.PIDs = "none", 8<<20, 2, 5
-			r.Secrets = []values.Secret{{ID: "a", Path: dir + "/file"}, {ID: "b", Env: "HOME"}}
+			r.Secrets = []values.Secret{{ID: "a", Path: dir + "/file"}}
 		})},
 		{"both", words("--network host --memory 9m --cpus 1 --pids 6 --secret id=b,env=EMPTY"), file, request(func(r *Run) {
 			r.Network, r.Memory, r.CPUs, r.PIDs = "host", 9<<20, 1, 6
@@ -191,5 +191,9 @@ func TestFlagsWinOverCaissonYaml(t *testing.T) {
 	_, err := request(func(r *Run) { r.Publish = []engine.Publish{{Addr: "127.0.0.1", Host: 1, Container: 1}} }).withSettings(file, dir, host)
 	wantUsageError(t, err, "--publish needs a private network, and network: none in caisson.yaml has no way in", "--network private")
 	_, err = request(func(*Run) {}).withSettings(config.Settings{Secrets: []values.Secret{{ID: "q"}}}, dir, host)
-	wantUsageError(t, err, "caisson.yaml: the secret q: there is no variable q, and there is no file "+dir+"/q")
+	wantUsageError(t, err, "caisson.yaml needs the secret q", "--secret id=q,src=FILE")
+	_, err = request(func(*Run) {}).withSettings(config.Settings{Secrets: []values.Secret{{ID: "q", Env: "HOME"}}}, dir, host)
+	wantUsageError(t, err, `caisson.yaml asks for your variable "HOME"`, "--secret id=q,env=HOME")
+	_, err = request(func(*Run) {}).withSettings(config.Settings{Secrets: []values.Secret{{ID: "q", Path: "/etc/passwd"}}}, dir, host)
+	wantUsageError(t, err, "caisson.yaml asks for /etc/passwd, which is outside of the project", "--secret id=q,src=/etc/passwd")
 }

@@ -30,8 +30,9 @@ type Request struct {
 	CPU        string            // the processor that emulators are to be, "" for the one they choose
 	CacheDir   string
 	Planner    Planner
-	NoCache    bool // build every step anew
-	Pull       bool // resolve bases anew
+	ReadFile   func(path string) ([]byte, error) // of the Dockerfile, nil is os.ReadFile
+	NoCache    bool                              // build every step anew
+	Pull       bool                              // resolve bases anew
 	Tries      int
 	Progress   string // see engine.BuildRequest, as the four that follow
 	Network    engine.Network
@@ -53,7 +54,11 @@ type Notify struct {
 
 // Ensure returns the image, which it builds when none is recorded under its content key. built says whether it did.
 func Ensure(ctx context.Context, b Builder, r Request, n Notify) (img engine.Image, built bool, err error) {
-	plan, text, err := LoadPlan(ctx, r.CacheDir, r.Dockerfile, r.Planner)
+	read := r.ReadFile
+	if read == nil {
+		read = os.ReadFile
+	}
+	plan, text, err := LoadPlan(ctx, r.CacheDir, r.Dockerfile, read, r.Planner)
 	if err != nil {
 		return img, false, err
 	}

@@ -16,8 +16,8 @@ type Planner func(ctx context.Context, dockerfile string, text []byte) (Plan, er
 // LoadPlan reads a Dockerfile and returns its plan and its text. A text seen before is not parsed again: its plan lies in
 // cacheDir/plans. A cached plan that cannot be used is made again, and a cache that cannot be written is no error. An
 // error of the planner is returned as it is and not remembered.
-func LoadPlan(ctx context.Context, cacheDir, dockerfile string, planner Planner) (Plan, []byte, error) {
-	text, err := os.ReadFile(dockerfile)
+func LoadPlan(ctx context.Context, cacheDir, dockerfile string, read func(string) ([]byte, error), planner Planner) (Plan, []byte, error) {
+	text, err := read(dockerfile)
 	if err != nil {
 		return Plan{}, nil, fmt.Errorf("read Dockerfile: %w", err)
 	}

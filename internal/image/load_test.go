@@ -28,7 +28,7 @@ func TestATextIsParsedOnce(t *testing.T) {
 	load := func(text string, calls int) {
 		t.Helper()
 		check(t, os.WriteFile(file, []byte(text), 0o644))
-		plan, got, err := LoadPlan(context.Background(), cache, file, planner.plan)
+		plan, got, err := LoadPlan(context.Background(), cache, file, os.ReadFile, planner.plan)
 		check(t, err)
 		if string(got) != text || plan.Stages[0].Written != text || planner.calls != calls {
 			t.Errorf("text %q, plan %v, %d calls; want %q and %d calls", got, plan, planner.calls, text, calls)
@@ -46,7 +46,7 @@ func TestASpoiledPlanIsMadeAgain(t *testing.T) {
 	file, text := filepath.Join(dir, "Dockerfile"), []byte("FROM a")
 	check(t, os.WriteFile(file, text, 0o644))
 	planner := &counting{}
-	want, _, err := LoadPlan(context.Background(), dir, file, planner.plan)
+	want, _, err := LoadPlan(context.Background(), dir, file, os.ReadFile, planner.plan)
 	check(t, err)
 	path := planPath(dir, text)
 	good, err := os.ReadFile(path)
@@ -55,7 +55,7 @@ func TestASpoiledPlanIsMadeAgain(t *testing.T) {
 		spoiled := append([]byte(nil), good...)
 		spoiled[i] ^= 1
 		check(t, os.WriteFile(path, spoiled, 0o600))
-		plan, _, err := LoadPlan(context.Background(), dir, file, planner.plan)
+		plan, _, err := LoadPlan(context.Background(), dir, file, os.ReadFile, planner.plan)
 		check(t, err)
 		if diff := cmp.Diff(want, plan); diff != "" {
 			t.Fatalf("byte %d spoiled:\n%s", i, diff)
@@ -72,7 +72,7 @@ func TestAPlanNeedsNoCacheAndAnErrorIsNotRemembered(t *testing.T) {
 	check(t, os.WriteFile(file, []byte("FRMO a"), 0o644))
 	planner := &counting{err: &SyntaxError{File: file, Line: 1, Reason: "unknown instruction"}}
 	for range 2 {
-		_, _, err := LoadPlan(context.Background(), dir, file, planner.plan)
+		_, _, err := LoadPlan(context.Background(), dir, file, os.ReadFile, planner.plan)
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) || err.Error() != file+":1: unknown instruction" {
 			t.Errorf("the error is %v", err)
@@ -82,10 +82,10 @@ func TestAPlanNeedsNoCacheAndAnErrorIsNotRemembered(t *testing.T) {
 		t.Errorf("%d calls, want 2", planner.calls)
 	}
 	planner.err = nil
-	if _, _, err := LoadPlan(context.Background(), filepath.Join(file, "below a file"), file, planner.plan); err != nil {
+	if _, _, err := LoadPlan(context.Background(), filepath.Join(file, "below a file"), file, os.ReadFile, planner.plan); err != nil {
 		t.Errorf("without a cache: %v", err)
 	}
-	if _, _, err := LoadPlan(context.Background(), dir, filepath.Join(dir, "missing"), planner.plan); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := LoadPlan(context.Background(), dir, filepath.Join(dir, "missing"), os.ReadFile, planner.plan); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a Dockerfile: %v", err)
 	}
 }

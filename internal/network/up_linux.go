@@ -59,13 +59,21 @@ func Up() (*os.File, error) {
 		if errors.As(err, &refused) && refused.errno == unix.EOPNOTSUPP && refused.step == "make a veth pair" {
 			return nil, errors.New("private network: this kernel has no veth devices (CONFIG_VETH, module veth): load the module, or use the host's network with `--network host`")
 		}
-		return nil, fmt.Errorf("private network: %w", err)
+		return nil, fmt.Errorf("private network: %w%s", err, rightsHint(err))
 	}
 	link, err := openLink()
 	if err != nil {
 		return nil, fmt.Errorf("private network: open a packet socket: %w", err)
 	}
 	return link, nil
+}
+
+// rightsHint: who made the namespace has all rights in it, unless a container took them.
+func rightsHint(err error) string {
+	if errors.Is(err, unix.EPERM) {
+		return " (CAP_NET_ADMIN is missing; inside a container: start it with docker run --privileged, or use --network host)"
+	}
+	return ""
 }
 
 func (b *batch) up(step string, index int, flags uint32) {

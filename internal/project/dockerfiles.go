@@ -53,7 +53,7 @@ func (p *Project) readDockerfiles() error {
 			return fmt.Errorf("look for Dockerfiles in %s: %w", shown(dir), cause(err))
 		}
 		p.DockerDir = dir
-		p.Platforms, p.unusable = platformsIn(context, entries)
+		p.Platforms, p.unusable = platformsIn(p.Root, context, entries)
 		if len(p.Platforms) > 0 {
 			return nil
 		}
@@ -65,7 +65,7 @@ func (p *Project) readDockerfiles() error {
 }
 
 // platformsIn picks the platforms from the entries of a folder and says of what has the name of one why it is none.
-func platformsIn(context string, entries []os.DirEntry) ([]Platform, map[string]string) {
+func platformsIn(root, context string, entries []os.DirEntry) ([]Platform, map[string]string) {
 	var platforms []Platform
 	unusable := map[string]string{}
 	for _, entry := range entries {
@@ -76,6 +76,10 @@ func platformsIn(context string, entries []os.DirEntry) ([]Platform, map[string]
 		path := filepath.Join(context, entry.Name())
 		if reason := notRegular(path, entry); reason != "" {
 			unusable[name] = fmt.Sprintf("%s %s", shown(entry.Name()), reason)
+			continue
+		}
+		if real, outside := leavesTree(root, path); outside {
+			unusable[name] = fmt.Sprintf("%s is a link to %s, which is outside of the project", shown(entry.Name()), shown(real))
 			continue
 		}
 		platforms = append(platforms, Platform{Name: name, Dockerfile: path, Context: context})

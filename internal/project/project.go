@@ -84,6 +84,9 @@ func (p *Project) readConfig() error {
 		names = append(names, pl.Name)
 	}
 	path := filepath.Join(p.Root, ConfigFile)
+	if real, outside := leavesTree(p.Root, path); outside {
+		return fmt.Errorf("%s is a link to %s, which is outside of the project", shown(path), shown(real))
+	}
 	var err error
 	if p.Config, err = config.Read(path, shown(path), names); err == nil {
 		return nil

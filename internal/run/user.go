@@ -33,6 +33,27 @@ func Caller() User {
 	return u
 }
 
+// Groups are the further groups of somebody who called sudo, as far as this machine knows them.
+func (u User) Groups() (gids []int) {
+	if u.UID == os.Getuid() {
+		return nil // this process has them
+	}
+	known, err := user.LookupId(strconv.Itoa(u.UID))
+	if err != nil {
+		return nil
+	}
+	ids, err := known.GroupIds()
+	if err != nil {
+		return nil
+	}
+	for _, id := range ids {
+		if n, err := strconv.Atoi(id); err == nil {
+			gids = append(gids, n)
+		}
+	}
+	return gids
+}
+
 // CacheDir is the cache folder of somebody who called sudo: the environment may name root's. For everybody else, and for
 // a user whom nobody knows, it is "", and the environment decides.
 func (u User) CacheDir() string {

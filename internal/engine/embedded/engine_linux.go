@@ -22,7 +22,7 @@ var _ engine.Engine = (*Engine)(nil)
 
 // Open opens the engine on a store. An ordinary user needs subordinate ids (a *sandbox.SubordinateError says so).
 func Open(store Store) (*Engine, error) {
-	if _, err := users(); err != nil {
+	if err := mayMakeSandboxes(); err != nil {
 		return nil, err
 	}
 	return &Engine{store: store}, nil

@@ -107,5 +107,21 @@ func exercise(merged string) error {
 
 // words tell a person what it means that the store can hold no layers.
 func (f form) words(s Store) string {
-	return fmt.Sprintf("the store %s lies on a file system that cannot hold layers (%s): images are kept as copies, and what a run writes to its root file system stays in memory; name a folder on a disk with --store or CAISSON_STORE", s, f.Why)
+	return fmt.Sprintf("the store %s lies on %s, which cannot hold layers: images are kept as copies, and what a run writes to its root file system stays in memory; name a folder on a disk with --store or CAISSON_STORE", s, fileSystem(string(s)))
+}
+
+// fileSystems that are met under stores and cannot hold layers (statfs(2)).
+var fileSystems = map[int64]string{
+	unix.OVERLAYFS_SUPER_MAGIC: "overlayfs", unix.NFS_SUPER_MAGIC: "NFS", unix.FUSE_SUPER_MAGIC: "FUSE", unix.CIFS_SUPER_MAGIC: "CIFS",
+	unix.SMB2_SUPER_MAGIC: "SMB", unix.V9FS_MAGIC: "9p", unix.MSDOS_SUPER_MAGIC: "FAT", unix.ECRYPTFS_SUPER_MAGIC: "eCryptfs",
+}
+
+func fileSystem(path string) string {
+	var st unix.Statfs_t
+	if unix.Statfs(path, &st) == nil {
+		if name := fileSystems[int64(st.Type)]; name != "" {
+			return name
+		}
+	}
+	return "a file system"
 }

@@ -46,6 +46,9 @@ func superviseProbe(s *sandbox.Supervisor) (int, error) {
 // checkRights looks whether this user can have sandboxes at all: root, or with subordinate ids and user namespaces.
 func checkRights() Check {
 	if !rootless() {
+		if err := mayMakeSandboxes(); err != nil {
+			return Check{Name: "rights", Found: err.Error(), Next: "docker run --privileged …"}
+		}
 		return Check{Name: "rights", OK: true, Found: "root; runs work as the caller"}
 	}
 	c := Check{Name: "rights", Found: fmt.Sprintf("uid %d, with subordinate ids and user namespaces", os.Geteuid())}

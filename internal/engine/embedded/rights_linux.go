@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"caisson/internal/sandbox"
+
+	"golang.org/x/sys/unix"
 )
 
 // users says in which user namespace this process's sandboxes live: none as root, else one of the caller's subordinate ids.
@@ -20,6 +22,25 @@ var users = sync.OnceValues(func() (*sandbox.Users, error) {
 // rootless: the engine runs as an ordinary user. What its sandboxes write then belongs to subordinate ids, and can be
 // removed only from inside such a sandbox.
 func rootless() bool { return os.Geteuid() != 0 }
+
+// errNoAdmin: root without the rights of one, as in a container of Docker's default profile.
+var errNoAdmin = errors.New("root may not make namespaces here (CAP_SYS_ADMIN is missing); inside a container: start it with docker run --privileged")
+
+// mayMakeSandboxes says what is missing, before anything is begun.
+func mayMakeSandboxes() error {
+	if rootless() {
+		_, err := users()
+		return err
+	}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+		return err
+	}
+	if data[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 {
+		return errNoAdmin
+	}
+	return nil
+}
 
 func init() { sandbox.Register("remove", superviseRemove) }
 

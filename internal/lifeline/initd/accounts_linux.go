@@ -1,9 +1,12 @@
 package initd
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // accounts is one of the account files: lines of fields between colons (passwd(5), group(5), shadow(5)).
@@ -13,10 +16,42 @@ type accounts struct {
 	content string
 }
 
+// mostAccounts bounds what is read of an account file, in bytes: an image may have anything there.
+const mostAccounts = 16 << 20
+
+var errNoAccounts = errors.New("it is not a file of accounts")
+
 // readAccounts takes a file that cannot be read for an empty one.
 func readAccounts(path string) *accounts {
-	content, err := os.ReadFile(path)
-	return &accounts{path: path, exists: err == nil, content: string(content)}
+	a := &accounts{path: path}
+	f, size, err := openAccounts(path, os.O_RDONLY, 0)
+	if err != nil {
+		return a
+	}
+	defer f.Close()
+	if size > mostAccounts {
+		return a
+	}
+	content, err := io.ReadAll(f)
+	a.exists, a.content = err == nil, string(content)
+	return a
+}
+
+// openAccounts opens a regular file only, and waits for no writer of a FIFO.
+func openAccounts(path string, flags int, perm os.FileMode) (*os.File, int64, error) {
+	f, err := os.OpenFile(path, flags|syscall.O_NONBLOCK, perm)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoAccounts
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
 }
 
 // find returns the fields of the first line whose field n is value, or nil.
@@ -40,11 +75,14 @@ func (a *accounts) add(perm os.FileMode, line string) error {
 	if err := os.MkdirAll(filepath.Dir(a.path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(a.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
+	f, size, err := openAccounts(a.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if size != int64(len(a.content)) {
+		return errNoAccounts // too large, or another one than was read
+	}
 	if _, err := f.WriteString(text); err != nil {
 		f.Truncate(int64(len(a.content)))
 		return err

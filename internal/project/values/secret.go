@@ -39,6 +39,8 @@ func SecretID(id string) *Refusal {
 	switch {
 	case id == "":
 		return refuse(hint, "a secret without an ID")
+	case strings.Contains(id, "/") || id == "." || id == "..":
+		return refuse(hint, "the ID of a secret is the name of a file in /run/secrets, and no path")
 	case strings.ContainsFunc(id, odd):
 		return refuse(hint, "the ID of a secret has no blanks, quotes, commas and equals signs")
 	}

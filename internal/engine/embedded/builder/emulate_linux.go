@@ -9,6 +9,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/executor"
 	resources "github.com/moby/buildkit/executor/resources/types"
+	bknetwork "github.com/moby/buildkit/util/network"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -34,10 +35,49 @@ type foreignStep struct{}
 
 func isForeign(ctx context.Context) bool { return ctx.Value(foreignStep{}) != nil }
 
-// enterUserNamespace puts a step into the user namespace that has the emulators. Its /sys is then the machine's, since
-// nobody can mount one in there.
-func enterUserNamespace(spec *specs.Spec, ns string) {
-	spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: ns})
+// fitted makes the steps of a network fit the user namespace that they run in: the builder's own where that is an
+// ordinary user's, or the one that has the emulators.
+type fitted struct {
+	bknetwork.Provider
+	req wire.ServeRequest
+}
+
+func (f fitted) New(ctx context.Context, hostname string, o bknetwork.NamespaceOptions) (bknetwork.Namespace, error) {
+	ns, err := f.Provider.New(ctx, hostname, o)
+	if err != nil {
+		return nil, err
+	}
+	s := fittedStep{Namespace: ns, rootless: f.req.Rootless}
+	if isForeign(ctx) {
+		s.userns = f.req.Userns
+	}
+	return s, nil
+}
+
+type fittedStep struct {
+	bknetwork.Namespace
+	rootless bool
+	userns   string // to join, "" is none
+}
+
+func (s fittedStep) Set(spec *specs.Spec) error {
+	if err := s.Namespace.Set(spec); err != nil {
+		return err
+	}
+	if s.userns != "" {
+		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: s.userns})
+	}
+	if s.rootless { // which has no cgroups
+		spec.Linux.Resources, spec.Linux.CgroupsPath = nil, ""
+	}
+	if s.rootless || s.userns != "" {
+		bindSys(spec)
+	}
+	return nil
+}
+
+// bindSys gives a step the machine's /sys, since nobody can mount one in a user namespace beside its network's.
+func bindSys(spec *specs.Spec) {
 	spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" })
 	for i, m := range spec.Mounts {
 		if m.Type == "sysfs" {

@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
+	"syscall"
+	"time"
 
 	"caisson/internal/engine/embedded/wire"
 	"caisson/internal/network"
@@ -27,14 +32,13 @@ import (
 type privateNetwork struct {
 	store  string
 	resolv string // path of the steps' resolv.conf
-	userns string // user namespace of foreign steps, "" is this process's own
 }
 
 var _ bknetwork.Provider = (*privateNetwork)(nil)
 
 // newPrivateNetwork writes the steps' resolv.conf into BuildKit's folder.
 func newPrivateNetwork(req wire.ServeRequest, root string) (*privateNetwork, error) {
-	p := &privateNetwork{store: req.Store, resolv: filepath.Join(root, "resolv.conf"), userns: req.Userns}
+	p := &privateNetwork{store: req.Store, resolv: filepath.Join(root, "resolv.conf")}
 	host, _ := os.ReadFile("/etc/resolv.conf") // none is a valid configuration: the local name server
 	if err := os.WriteFile(p.resolv, []byte(network.ResolvConf(host)), 0o644); err != nil {
 		return nil, fmt.Errorf("write resolv.conf of build steps: %w", err)
@@ -54,9 +58,6 @@ func (p *privateNetwork) New(ctx context.Context, _ string, _ bknetwork.Namespac
 	config := network.Config{Resolvers: network.Resolvers(host), Allowed: p.allowed()}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &stepNetwork{ns: ns, resolv: p.resolv, stop: stop}
-	if isForeign(ctx) {
-		s.userns = p.userns
-	}
 	s.done.Go(func() {
 		defer link.Close()
 		if network.Wait(ctx, link) == nil {
@@ -84,7 +85,6 @@ func (p *privateNetwork) allowed() (all []network.Allowed) {
 type stepNetwork struct {
 	ns     *os.File
 	resolv string
-	userns string // to join, "" is none
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -100,9 +100,6 @@ func (s *stepNetwork) Set(spec *specs.Spec) error {
 		if m.Destination == "/etc/resolv.conf" {
 			spec.Mounts[i].Source = s.resolv
 		}
-	}
-	if s.userns != "" {
-		enterUserNamespace(spec, s.userns)
 	}
 	return nil
 }
@@ -134,4 +131,26 @@ func newNamespace() (ns, link *os.File, err error) {
 	})
 	wg.Wait()
 	return ns, link, err
+}
+
+// errLoopback: a Dockerfile may not have this machine fetch from its own services.
+var errLoopback = errors.New("ADD from a loopback address of this machine is refused; fetch it in a RUN step, with --network host")
+
+// keepFromLoopback looks at the addresses that names were resolved to. Proxies of the builder's own environment stay
+// reachable.
+func keepFromLoopback(t *http.Transport) {
+	_, proxies := network.ProxyEnv(os.Environ())
+	d := net.Dialer{Timeout: 30 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		a, err := netip.ParseAddrPort(address)
+		if err == nil && !a.Addr().Unmap().IsLoopback() && !a.Addr().Unmap().IsUnspecified() {
+			return nil
+		}
+		for _, p := range proxies {
+			if _, port, err := net.SplitHostPort(p.Host); err == nil && port == strconv.Itoa(int(a.Port())) {
+				return nil
+			}
+		}
+		return errLoopback
+	}}
+	t.DialContext = d.DialContext
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -58,6 +59,7 @@ func Serve(req wire.ServeRequest, socket *os.File) error {
 	if err != nil {
 		return err
 	}
+	keepFromLoopback(http.DefaultTransport.(*http.Transport)) // with which BuildKit fetches what a Dockerfile ADDs
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c, err := openController(ctx, req)
@@ -168,13 +170,16 @@ func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*record
 	sf := wrunc.SnapshotterFactory{Name: snapshotter(req.Copies), New: func(dir string) (ctdsnapshot.Snapshotter, error) {
 		return openSnapshotter(ctx, dir, req.Copies)
 	}}
-	opt, err := wrunc.NewWorkerOpt(root, sf, req.Rootless, oci.ProcessSandbox, nil, nil, netproviders.Opt{Mode: "host"}, nil,
+	opt, err := wrunc.NewWorkerOpt(root, sf, false, oci.ProcessSandbox, nil, nil, netproviders.Opt{Mode: "host"}, nil,
 		req.Runc, "", false, nil, "", req.Cgroup, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open worker's state: %w", err)
 	}
 	if opt.NetworkProviders[pb.NetMode_UNSET], err = newPrivateNetwork(req, root); err != nil { // the executor has the same map
 		return nil, err
+	}
+	for mode, provider := range opt.NetworkProviders {
+		opt.NetworkProviders[mode] = fitted{provider, req}
 	}
 	opt.Executor = emulating{opt.Executor}
 	opt.Platforms = platformsOf(opt.Platforms, req.Emulated)
