@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -150,28 +149,7 @@ func shortDir(t testing.TB) string {
 // docker starts a daemon of its own, which nobody else uses, and imports the image.
 func docker(t testing.TB, dir, archive string) []string {
 	t.Helper()
-	socket := "unix://" + filepath.Join(dir, "docker.sock")
-	var log bytes.Buffer
-	daemon := exec.Command("dockerd", "--host", socket, "--data-root", filepath.Join(dir, "data"),
-		"--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"))
-	daemon.Stdout, daemon.Stderr = &log, &log
-	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := daemon.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := func() {
-		late := time.AfterFunc(peerLimit, func() { _ = daemon.Process.Kill() })
-		defer late.Stop()
-		_ = daemon.Process.Signal(syscall.SIGTERM)
-		_ = daemon.Wait() // its status does not matter
-	}
-	client := []string{"docker", "--host", socket}
-	ready := func() bool { return exec.Command(client[0], add(client[1:], "version")...).Run() == nil }
-	if !harness.Eventually(peerLimit, ready) {
-		stop()
-		t.Fatalf("the daemon does not answer:\n%s", log.String())
-	}
-	t.Cleanup(stop)
+	client := harness.Docker(t, dir)
 	output(t, peerLimit, add(client, "import", archive, peerImage)...)
 	return add(client, "run", "--rm")
 }

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -144,7 +145,12 @@ func (l *layer) drop(r remains) (left []engine.Leftover, err error) {
 	if anyExists(r.Cgroups) {
 		return left, nil
 	}
-	if err := removeTrees(l.dir); err != nil {
+	err = removeTrees(l.dir)
+	if errors.Is(err, unix.ENOTEMPTY) { // a network file system keeps a removed file, the lock, as long as it is open
+		l.lock.Close()
+		err = removeTrees(l.dir)
+	}
+	if err != nil {
 		return left, fmt.Errorf("remove layer of a run: %w", err)
 	}
 	return append(left, engine.Leftover{Kind: "folder", Name: l.dir}), nil

@@ -111,27 +111,45 @@ func enable(dir string, need []string) error {
 			return fmt.Errorf("no cgroup can be made in %s: %w", dir, err)
 		}
 	}
-	has, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
+	missing, err := lacking(filepath.Join(dir, "cgroup.subtree_control"), need)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	absent, err := lacking(filepath.Join(dir, "cgroup.controllers"), missing)
 	if err != nil {
 		return err
 	}
-	var missing []string
-	for _, name := range need {
-		if !slices.Contains(strings.Fields(string(has)), name) {
-			missing = append(missing, "+"+name)
+	if len(absent) > 0 {
+		return fmt.Errorf("%s has no controller for %s", dir, strings.Join(absent, ", "))
+	}
+	err = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+strings.Join(missing, " +")), 0o644)
+	if errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("%s has processes of its own, so cgroups in it cannot have limits", dir)
+	}
+	return err
+}
+
+// lacking returns the names that a file with a list of controllers does not have.
+func lacking(file string, names []string) (missing []string, err error) {
+	list, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	has := strings.Fields(string(list))
+	for _, name := range names {
+		if !slices.Contains(has, name) {
+			missing = append(missing, name)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(strings.Join(missing, " ")), 0o644); err != nil {
-		return fmt.Errorf("enable %s below %s: %w", strings.Join(missing, " "), dir, errors.Unwrap(err))
-	}
-	return nil
+	return missing, nil
 }
 
 // cpuPeriod is the time, in microseconds, over which processor time is shared out: the kernel's default.
 const cpuPeriod = 100_000
+
+// initThreads are more than runc's and caisson's first processes have: threads count as processes, and a Go program that
+// cannot start one ends.
+const initThreads = 16
 
 // limitResources are the limits in the runtime specification's words. Swap counts as memory: a build that swaps is not
 // what a limit is for.
@@ -147,7 +165,7 @@ func limitResources(l engine.Limits, r *specs.LinuxResources) {
 		r.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
 	}
 	if l.PIDs != 0 {
-		limit := l.PIDs + 1 // the container's init
+		limit := l.PIDs + initThreads
 		r.Pids = &specs.LinuxPids{Limit: &limit}
 	}
 }

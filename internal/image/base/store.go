@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -87,9 +88,15 @@ func (st *store) begin(ctx context.Context) (*stage, error) {
 	return s, nil
 }
 
-// discard removes what the stage still holds.
+// discard removes what the stage still holds. A network file system keeps a removed file as long as it is open, and with
+// it the folder: both go once the lock is closed.
 func (s *stage) discard() error {
-	return errors.Join(removeTree(string(s.layout)), s.lock.Close())
+	err := removeTree(string(s.layout))
+	closed := s.lock.Close()
+	if errors.Is(err, syscall.ENOTEMPTY) {
+		err = removeTree(string(s.layout))
+	}
+	return errors.Join(err, closed)
 }
 
 // sweep removes the stages of adds that died. It needs the store's lock.

@@ -76,7 +76,8 @@ func (s fittedStep) Set(spec *specs.Spec) error {
 	return nil
 }
 
-// bindSys gives a step the machine's /sys, since nobody can mount one in a user namespace beside its network's.
+// bindSys gives a step the machine's /sys without its cgroups, since nobody can mount one in a user namespace beside its
+// network's.
 func bindSys(spec *specs.Spec) {
 	spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" })
 	for i, m := range spec.Mounts {
@@ -85,6 +86,9 @@ func bindSys(spec *specs.Spec) {
 			spec.Mounts[i].Options = []string{"rbind", "nosuid", "noexec", "nodev", "ro", "rro"}
 		}
 	}
+	spec.Mounts = append(spec.Mounts, specs.Mount{
+		Destination: "/sys/fs/cgroup", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec", "nodev", "ro", "mode=755", "size=0"},
+	})
 }
 
 // platformsOf are the machine's own platform and those that it has emulators for.
