@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // enterOwnMounts starts this program again in the new namespace, under the same process id. It returns only on an error.
 func enterOwnMounts() error {
-	runtime.LockOSThread() // it is this thread that gets the namespace and becomes the program
+	runtime.LockOSThread()                                 // it is this thread that gets the namespace and becomes the program
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil { // of this thread, which execve(2) makes the only one
 		return err
 	}

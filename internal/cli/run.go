@@ -258,12 +258,13 @@ func (s *session) sayEnd(platform string, out run.Outcome, err error, isDefault 
 		parts = append(parts, "ended by its time limit after "+took)
 	case out.How == record.Signal:
 		parts = append(parts, fmt.Sprintf("ended by signal %d after %s", out.Code-128, took))
-	case out.Code != 0 && out.MemoryKills > 0:
-		parts = append(parts, fmt.Sprintf("failed with status %d after %s: %s", out.Code, took, memoryWords(out)))
 	case out.Code != 0:
 		parts = append(parts, fmt.Sprintf("failed with status %d after %s", out.Code, took))
 	case isDefault:
 		parts = append(parts, "done in "+took)
+	}
+	if out.MemoryKills > 0 {
+		parts = append(parts, memoryWords(out))
 	}
 	if out.Cache.Used() {
 		parts = append(parts, out.Cache.String())

@@ -135,7 +135,8 @@ func startError(err error, o Options) error {
 	case errors.Is(err, syscall.EPERM):
 		return fmt.Errorf("start sandbox: %w (new namespaces need CAP_SYS_ADMIN; in a container: give it --privileged)", err)
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("start sandbox: the limit of namespaces is reached (/proc/sys/user/max_*_namespaces): %w", err)
+		// Not %w: no disk is full.
+		return errors.New("start sandbox: this machine allows no more namespaces; raise the limit that is reached: sysctl -w user.max_user_namespaces=15000, user.max_net_namespaces=… (of a network namespace: or use --network host)")
 	}
 	return fmt.Errorf("start sandbox: %w", err)
 }
