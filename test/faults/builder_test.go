@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,7 +16,7 @@ import (
 func TestABuilderThatIsKilledFailsItsCallersAndNobodyElse(t *testing.T) {
 	for _, victim := range []struct{ name, argv string }{
 		{"the builder", "caisson-engine\x00serve\x00"},
-		{"its supervisor", "caisson-supervisor\x00"},
+		{"its supervisor", "caisson-supervisor\x00detached\x00"},
 	} {
 		t.Run(victim.name, func(t *testing.T) {
 			tr := watch(t, harness.ColdStore(t))
@@ -48,9 +47,9 @@ func TestABuilderThatIsKilledFailsItsCallersAndNobodyElse(t *testing.T) {
 
 func TestACallerWithSeveralTriesSurvivesTheDeathOfItsBuilder(t *testing.T) {
 	tr := watch(t, harness.ColdStore(t))
-	port, goOn := gateway(t)
+	wait, goOn := gateway(t)
 	root := harness.Project(t, "builder", map[string]string{
-		"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo step-0-runs; " + waitFor(port) + "; echo made > /made\n",
+		"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo step-0-runs; " + wait + "; echo made > /made\n",
 	})
 	c := start(t, harness.Command{Dir: root, Store: tr.store, Env: []string{tr.mark}, Args: []string{"-p", "tiny", "-r", "2", "--output", "plain", "-e", tr.mark, "--", "cat", "/made"}})
 	c.says(stepRuns(0))
@@ -78,9 +77,4 @@ func (tr *traces) find(argv string) int {
 		tr.t.Fatalf("processes %q: %v, want one", argv, pids)
 	}
 	return pids[0]
-}
-
-// waitFor is a shell command that waits for the gateway. The network is the only thing that a step shares with the test.
-func waitFor(port string) string {
-	return fmt.Sprintf("until nc -w 1 127.0.0.1 %s </dev/null | grep -q go; do sleep 0.05; done", port)
 }

@@ -2,9 +2,7 @@ package faults
 
 import (
 	"fmt"
-	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -22,45 +20,45 @@ const (
 	runCaps = dockerCaps | 1<<unix.CAP_SYS_PTRACE
 )
 
-// ordinary gives a project to an ordinary user and returns the environment of that user's sudo.
-func ordinary(t testing.TB, root string) []string {
+// place is where a process is confined.
+type place struct {
+	name       string
+	tree       harness.Tree
+	step, root bool // a RUN step, a run as root; else a run as an ordinary user
+}
+
+// places are a run of each kind of caller that this mode has, and a RUN step.
+func places(t testing.TB, files map[string]string) (all []place) {
 	t.Helper()
-	const uid = 1234
-	cache := t.TempDir()
-	script := `chown -R "$1:$1" "$2" "$3" && chmod 755 "$(dirname "$2")" "$(dirname "$(dirname "$2")")" "$(dirname "$3")"`
-	if out, err := exec.Command("sh", "-c", script, "sh", strconv.Itoa(uid), root, cache).CombinedOutput(); err != nil {
-		t.Fatalf("give the project away: %v\n%s", err, out)
+	if !harness.Rootless() { // only root's runs are root's
+		all = append(all, place{name: "in a run as root", tree: harness.NewTree(t, files), root: true})
 	}
-	return []string{fmt.Sprintf("SUDO_UID=%d", uid), fmt.Sprintf("SUDO_GID=%d", uid), "SUDO_USER=somebody", "CCACHE_DIR=" + cache}
+	return append(all,
+		place{name: "in a run as an ordinary user", tree: harness.NewTree(t, files).Owned(t)},
+		place{name: "in a RUN step", tree: harness.NewTree(t, files), step: true})
 }
 
 func TestCapabilitiesAreDockersAndPtrace(t *testing.T) {
-	store := harness.Store(t)
-	root := harness.Project(t, "caps", map[string]string{
+	for _, p := range places(t, map[string]string{
 		"ci/docker/Dockerfile.build.steps": "FROM tiny\nRUN cat /proc/self/status > /status\n",
-	})
-	for _, c := range []struct {
-		name     string
-		platform string
-		file     string
-		env      []string
-		held     uint64 // effective and permitted
-		bounding uint64
-	}{
-		{"in a run as root", "tiny", "/proc/self/status", nil, runCaps, runCaps},
-		{"in a run as an ordinary user", "tiny", "/proc/self/status", ordinary(t, root), 0, runCaps},
-		{"in a RUN step", "steps", "/status", nil, dockerCaps, dockerCaps},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := harness.Command{Dir: root, Store: store, Env: c.env, Args: []string{"-p", c.platform, "cat", c.file}}.Must(t)
+	}) {
+		t.Run(p.name, func(t *testing.T) {
+			held, bounding, args := uint64(0), runCaps, []string{"-p", "tiny", "cat", "/proc/self/status"}
+			switch {
+			case p.step:
+				held, bounding, args = dockerCaps, dockerCaps, []string{"-p", "steps", "cat", "/status"}
+			case p.root:
+				held = runCaps
+			}
+			status := p.tree.Must(t, args...).Stdout
 			for field, want := range map[string]string{
-				"CapEff": hex(c.held), "CapPrm": hex(c.held), "CapBnd": hex(c.bounding), "CapInh": hex(0), "CapAmb": hex(0), "Seccomp": "2",
+				"CapEff": hex(held), "CapPrm": hex(held), "CapBnd": hex(bounding), "CapInh": hex(0), "CapAmb": hex(0), "Seccomp": "2",
 			} {
-				if got := statusField(t, r.Stdout, field); got != want {
+				if got := statusField(t, status, field); got != want {
 					t.Errorf("%s is %s, want %s", field, got, want)
 				}
 			}
-			if got := statusField(t, r.Stdout, "NoNewPrivs"); c.platform == "tiny" && got != "0" {
+			if got := statusField(t, status, "NoNewPrivs"); !p.step && got != "0" {
 				t.Errorf("NoNewPrivs is %s: sudo would not work", got)
 			}
 		})
@@ -125,23 +123,17 @@ func perlScript() string {
 }
 
 func TestSystemCallsThatDockerBlocksAreBlocked(t *testing.T) {
-	store := harness.Store(t)
-	root := harness.Project(t, "calls", map[string]string{
+	for _, p := range places(t, map[string]string{
 		"ci/docker/calls.pl":               perlScript(),
 		"ci/docker/Dockerfile.build.runs":  "FROM " + harness.Debian + "\n",
 		"ci/docker/Dockerfile.build.steps": "FROM " + harness.Debian + "\nCOPY calls.pl /calls.pl\nRUN perl /calls.pl > /said\n",
-	})
-	for _, c := range []struct {
-		name string
-		env  []string
-		args []string
-	}{
-		{"in a run as root", nil, []string{"-p", "runs", "perl", "/work/demo/ci/docker/calls.pl"}},
-		{"in a run as an ordinary user", ordinary(t, root), []string{"-p", "runs", "perl", "/work/demo/ci/docker/calls.pl"}},
-		{"in a RUN step", nil, []string{"-p", "steps", "cat", "/said"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := harness.Command{Dir: root, Store: store, Env: c.env, Args: c.args}.Must(t)
+	}) {
+		t.Run(p.name, func(t *testing.T) {
+			args := []string{"-p", "runs", "perl", "/work/demo/ci/docker/calls.pl"}
+			if p.step {
+				args = []string{"-p", "steps", "cat", "/said"}
+			}
+			r := p.tree.Must(t, args...)
 			got := strings.Split(strings.TrimSpace(r.Stdout), "\n")
 			if len(got) != len(calls) {
 				t.Fatalf("%d answers, want %d:\n%s\n%s", len(got), len(calls), r.Stdout, r.Stderr)

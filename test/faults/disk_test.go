@@ -16,7 +16,7 @@ import (
 // smallDisk mounts a file system of so many megabytes and returns it with a store on it that has the tiny base.
 func smallDisk(t testing.TB, megabytes int) (disk, store string) {
 	t.Helper()
-	disk = filepath.Join(t.TempDir(), "disk")
+	disk = filepath.Join(harness.TempDir(t), "disk")
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +32,7 @@ func smallDisk(t testing.TB, megabytes int) (disk, store string) {
 	if err := os.Mkdir(store, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	harness.Give(t, harness.Runner(), disk)
 	harness.Command{Store: store, Args: []string{"base", "add", harness.Tiny, harness.TinyRoot(t)}}.Must(t)
 	return disk, store
 }
@@ -141,7 +142,7 @@ func TestARunThatFillsTheDiskFailsAloneAndLeavesNothing(t *testing.T) {
 	disk, store := smallDisk(t, 150)
 	root := harness.Project(t, "full", map[string]string{"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo built > /built\n"})
 	works(t, root, store)
-	r := harness.Command{Dir: root, Store: store, Args: []string{"-p", "tiny", "sh", "-c", "cat /dev/zero > /big; echo status $?; exit 7"}}.Run(t)
+	r := harness.Command{Dir: root, Store: store, Args: []string{"-p", "tiny", "sh", "-c", "cat /dev/zero > /tmp/big; echo status $?; exit 7"}}.Run(t)
 	if r.Code != 7 || r.Stdout != "status 1\n" || !strings.Contains(r.Stderr, "No space left on device") {
 		t.Errorf("status %d, stdout %q, stderr:\n%s", r.Code, r.Stdout, r.Stderr)
 	}
@@ -199,7 +200,7 @@ func TestAStoreThatCannotBeWrittenIsSaid(t *testing.T) {
 }
 
 func TestSomebodyElsesStoreIsRefused(t *testing.T) {
-	store := filepath.Join(t.TempDir(), "store")
+	store := filepath.Join(harness.TempDir(t), "store")
 	if err := os.Mkdir(store, 0o755); err != nil {
 		t.Fatal(err)
 	}

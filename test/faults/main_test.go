@@ -14,6 +14,8 @@ import (
 	"caisson/test/harness"
 )
 
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
 // full says whether all is done, or a fifth of it.
 func full() bool { return os.Getenv("CAISSON_FAULTS") == "full" }
 

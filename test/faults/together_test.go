@@ -2,13 +2,10 @@ package faults
 
 import (
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -75,10 +72,10 @@ func TestEightCallersOnAColdStoreBuildEachOfFourImagesOnce(t *testing.T) {
 // Four callers build: two the same image, two others. The step of each waits until the test lets it go on.
 func fourCallers(t testing.TB, tr *traces) (callers []*client, goOn func()) {
 	t.Helper()
-	port, goOn := gateway(t)
+	wait, goOn := gateway(t)
 	files := map[string]string{}
 	for _, p := range []string{"same", "other", "third"} {
-		files["ci/docker/Dockerfile.build."+p] = "FROM tiny\nRUN echo step-of-" + p + "-runs; " + waitFor(port) + "; echo " + p + " > /made\n"
+		files["ci/docker/Dockerfile.build."+p] = "FROM tiny\nRUN echo step-of-" + p + "-runs; " + wait + "; echo " + p + " > /made\n"
 	}
 	root := harness.Project(t, "four", files)
 	for _, p := range []string{"same", "same", "other", "third"} {
@@ -128,31 +125,4 @@ func TestNothingIsLeftWhenAllOfFourCallersAreKilled(t *testing.T) {
 	harness.Command{Dir: root, Store: tr.store, Args: []string{"-p", "tiny", "true"}}.Must(t)
 	tr.mustBeSwept()
 	mustHaveNoBundles(t, tr.store)
-}
-
-// gateway listens on a port of the loopback interface and answers "wait" until goOn is called, and "go" from then on.
-func gateway(t testing.TB) (port string, goOn func()) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	var open atomic.Bool
-	go func() { // ends with the listener
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			answer := "wait\n"
-			if open.Load() {
-				answer = "go\n"
-			}
-			_, _ = io.WriteString(c, answer)
-			c.Close()
-		}
-	}()
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return port, func() { open.Store(true) }
 }

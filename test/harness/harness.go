@@ -1,5 +1,5 @@
-// Package harness is what the tests of the whole program share: the built binary, stores with bases in them, projects,
-// and commands with a time limit. The tests need root, since the embedded engine does; they fail without it.
+// Package harness is what the tests of the whole program share: the built binary, who starts it, stores with bases in
+// them, projects, and commands with a time limit. The tests need root, whoever starts the program; they fail without it.
 package harness
 
 import (
@@ -25,18 +25,30 @@ func Root() string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// Caisson is the path of the built binary: $CAISSON_BIN, else bin/caisson.
+// binary is the built program: $CAISSON_BIN, else bin/caisson.
+func binary() string {
+	if bin := os.Getenv("CAISSON_BIN"); bin != "" {
+		return bin
+	}
+	return filepath.Join(Root(), "bin", "caisson")
+}
+
+var errNotRoot = errors.New("this test needs root: it looks at other processes and makes mounts")
+
+// Caisson is the path at which the built program is started.
 func Caisson(t testing.TB) string {
 	t.Helper()
-	bin := os.Getenv("CAISSON_BIN")
-	if bin == "" {
-		bin = filepath.Join(Root(), "bin", "caisson")
+	bin := binary()
+	if Rootless() {
+		if bin = reachable(); os.Getenv(insideVariable) == "" {
+			t.Fatalf("%s=user in a test package whose TestMain does not call harness.Main", modeVariable)
+		}
 	}
 	if _, err := os.Stat(bin); err != nil {
 		t.Fatalf("the program under test is missing: %v (run `make`)", err)
 	}
 	if os.Geteuid() != 0 {
-		t.Fatal("this test needs root: the embedded engine does")
+		t.Fatal(errNotRoot)
 	}
 	return bin
 }
@@ -50,6 +62,7 @@ type Result struct {
 
 // Command is a caisson command line.
 type Command struct {
+	As    User   // who starts it; Runner where nobody is named
 	Dir   string // working folder
 	Store string
 	Env   []string // added to the environment
@@ -57,25 +70,50 @@ type Command struct {
 	Args  []string
 }
 
-// Cmd prepares an exec.Cmd, for tests that send signals or look at it while it runs. Its environment is the caller's
-// without what would change caisson's behaviour.
+// Cmd prepares an exec.Cmd, for tests that send signals or look at it while it runs; its SysProcAttr is there to be added
+// to. Its environment is the caller's without what would change caisson's behaviour.
 func (c Command) Cmd(ctx context.Context, t testing.TB) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, Caisson(t), c.Args...)
 	cmd.Dir = c.Dir
-	for _, kv := range os.Environ() {
-		switch name, _, _ := strings.Cut(kv, "="); name {
-		case "CAISSON_STORE", "CCACHE_DIR", "CCACHE_MAXSIZE", "SUDO_UID", "SUDO_GID", "SUDO_USER", "DOCKER_STOP_TIMEOUT":
-		default:
-			cmd.Env = append(cmd.Env, kv)
+	who := c.As
+	if who.Name == "" {
+		who = Runner()
+	}
+	cmd.Env = append(environment(who), "CAISSON_STORE="+c.Store, "CCACHE_DIR="+filepath.Join(kept(), "ccache"))
+	cmd.Env = append(cmd.Env, c.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if who != Superuser {
+		// Without supplementary groups.
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(who.UID), Gid: uint32(who.GID)}
+		if c.Dir == "" {
+			cmd.Dir = "/"
 		}
 	}
-	cmd.Env = append(cmd.Env, "CAISSON_STORE="+c.Store)
-	cmd.Env = append(cmd.Env, c.Env...)
 	if c.Stdin != "" {
 		cmd.Stdin = strings.NewReader(c.Stdin)
 	}
 	return cmd
+}
+
+func environment(who User) (env []string) {
+	mine := map[string]bool{
+		"CAISSON_STORE": true, "CCACHE_DIR": true, "CCACHE_MAXSIZE": true, "SUDO_UID": true, "SUDO_GID": true, "SUDO_USER": true,
+		"DOCKER_STOP_TIMEOUT": true, modeVariable: true, insideVariable: true,
+	}
+	if who != Superuser {
+		for _, name := range []string{"HOME", "USER", "LOGNAME", "MAIL"} {
+			mine[name] = true
+		}
+		env = []string{"HOME=" + testerHome(), "USER=" + who.Name, "LOGNAME=" + who.Name}
+	}
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if !mine[name] && (who == Superuser || !strings.HasPrefix(name, "XDG_")) {
+			env = append(env, kv)
+		}
+	}
+	return env
 }
 
 // Run runs the command to its end.

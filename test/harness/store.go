@@ -14,11 +14,19 @@ const (
 	Tiny   = "tiny"            // a static busybox with links, 2 MB
 )
 
+// kept is the folder of what serves all tests of this mode and the next ones. In mode user it is the tester's home.
+func kept() string {
+	if Rootless() {
+		return testerHome()
+	}
+	return filepath.Join(Root(), ".build", "test")
+}
+
 // Store is the store that tests share: images that one test made are there for the next. It has both bases and lies
-// below .build, so that a second run of the tests is fast.
+// below .build, so that a second run of the tests is fast. Each mode has one.
 func Store(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(Root(), ".build", "test")
+	dir := kept()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +54,7 @@ func Store(t testing.TB) string {
 // TinyRoot makes a root file system of Debian's static busybox, the one of the small base, and returns its folder.
 func TinyRoot(t testing.TB) string {
 	t.Helper()
-	root := t.TempDir()
-	if err := os.Chmod(root, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	root := TempDir(t)
 	for _, d := range []string{"bin", "etc", "tmp", "root", "usr/bin", "var"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -68,6 +73,7 @@ echo root:x:0: > etc/group`
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make a root file system of busybox (package busybox-static): %v\n%s", err, out)
 	}
+	Give(t, Runner(), root)
 	return root
 }
 
@@ -75,11 +81,12 @@ echo root:x:0: > etc/group`
 func ColdStore(t testing.TB) string {
 	t.Helper()
 	shared := Store(t)
-	store := filepath.Join(t.TempDir(), "store")
+	store := filepath.Join(TempDir(t), "store")
+	if err := os.Mkdir(store, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	inherit(t, store)
 	for _, dir := range []string{"bases", "payload"} {
-		if err := os.MkdirAll(store, 0o700); err != nil {
-			t.Fatal(err)
-		}
 		if out, err := exec.Command("cp", "-a", filepath.Join(shared, dir), store).CombinedOutput(); err != nil {
 			t.Fatalf("copy bases: %v\n%s", err, out)
 		}

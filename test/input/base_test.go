@@ -21,13 +21,13 @@ type sources struct{ root, rootTar, layout, layoutTar, saved string }
 
 func newSources(t *testing.T) sources {
 	t.Helper()
-	dir := t.TempDir()
+	dir := harness.TempDir(t)
 	s := sources{
 		root: harness.TinyRoot(t), rootTar: filepath.Join(dir, "root.tar.gz"), layout: filepath.Join(dir, "layout"),
 		layoutTar: filepath.Join(dir, "layout.tar"), saved: filepath.Join(dir, "saved.tar"),
 	}
 	harness.Write(t, s.root, map[string]string{"from": "outside\n"})
-	program(t, "tar", "-C", s.root, "-czf", s.rootTar, ".")
+	program(t, "tar", "-C", s.root, "--owner=0", "--group=0", "-czf", s.rootTar, ".")
 	img := image(t, s.rootTar)
 	p, err := layout.Write(s.layout, empty.Index)
 	if err == nil {
@@ -40,6 +40,7 @@ func newSources(t *testing.T) sources {
 		t.Fatal(err)
 	}
 	program(t, "tar", "-C", s.layout, "-cf", s.layoutTar, ".")
+	harness.Give(t, harness.Runner(), dir)
 	return s
 }
 
@@ -70,7 +71,7 @@ func image(t *testing.T, rootTar string) v1.Image {
 func TestABaseOfEveryKindCanBeAddedUsedListedAndRemoved(t *testing.T) {
 	from := newSources(t)
 	tr := newTree(t, nil)
-	tr.store = harness.ColdStore(t)
+	tr.Store = harness.ColdStore(t)
 	for _, c := range []struct{ name, source, kind string }{
 		{"a root file system in a folder", from.root, ""},
 		{"a root file system in a tar", from.rootTar, ""},
@@ -80,25 +81,27 @@ func TestABaseOfEveryKindCanBeAddedUsedListedAndRemoved(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const ref = "example.invalid/team/tools:1"
-			r := tr.must(t, "base", "add", ref, c.source)
+			r := tr.Must(t, "base", "add", ref, c.source)
 			if r.Stdout != "" {
 				t.Errorf("standard output has %q", r.Stdout)
 			}
 			says(t, r.Stderr, "caisson: base "+ref+" ("+architecture+", ", " added in ")
-			list := tr.must(t, "base", "list").Stdout
+			list := tr.Must(t, "base", "list").Stdout
 			says(t, list, "REF ", "ARCH ", "SIZE ", "ADDED ", "SOURCE\n", ref+"  ", c.source+"\n", "docker.io/library/tiny:latest")
-			tr.write(t, map[string]string{"ci/docker/Dockerfile.build.tools": "FROM " + ref + "\nRUN echo \"$KIND\" > /kind\n"})
-			if got, want := tr.must(t, "-p", "tools", "cat", "/from", "/kind").Stdout, "outside\n"+c.kind+"\n"; got != want {
+			tr.Write(t, map[string]string{"ci/docker/Dockerfile.build.tools": "FROM " + ref + "\nRUN echo \"$KIND\" > /kind\n"})
+			// An ordinary caller's folder has no file of root's; the image has.
+			got := tr.Must(t, "-p", "tools", "sh", "-c", "cat /from /kind; stat -c %u:%g /from /etc").Stdout
+			if want := "outside\n" + c.kind + "\n0:0\n0:0\n"; got != want {
 				t.Errorf("the image on the base has %q, want %q", got, want)
 			}
-			tr.must(t, "base", "remove", ref)
-			if list := tr.must(t, "base", "list").Stdout; strings.Contains(list, ref) {
+			tr.Must(t, "base", "remove", ref)
+			if list := tr.Must(t, "base", "list").Stdout; strings.Contains(list, ref) {
 				t.Errorf("it is still there:\n%s", list)
 			}
 		})
 	}
 	t.Run("and its name is free again", func(t *testing.T) {
-		tr.write(t, map[string]string{"ci/docker/Dockerfile.build.tools": "FROM example.invalid/team/tools:1\nRUN true\n"})
+		tr.Write(t, map[string]string{"ci/docker/Dockerfile.build.tools": "FROM example.invalid/team/tools:1\nRUN true\n"})
 		tr.refused(t, []string{"-p", "tools", "true"}, "caisson base add example.invalid/team/tools:1 SOURCE")
 	})
 }
@@ -106,12 +109,12 @@ func TestABaseOfEveryKindCanBeAddedUsedListedAndRemoved(t *testing.T) {
 func TestAnImageIsRebuiltWhenItsBaseIsAnother(t *testing.T) {
 	from := newSources(t)
 	tr := newTree(t, map[string]string{"ci/docker/Dockerfile.build.tools": "FROM tools\n"})
-	tr.store = harness.ColdStore(t)
-	tr.must(t, "base", "add", "tools", from.root)
-	tr.must(t, "-p", "tools", "true")
+	tr.Store = harness.ColdStore(t)
+	tr.Must(t, "base", "add", "tools", from.root)
+	tr.Must(t, "-p", "tools", "true")
 	harness.Write(t, from.root, map[string]string{"from": "another\n"})
-	tr.must(t, "base", "add", "tools", from.root)
-	r := tr.must(t, "-p", "tools", "cat", "/from")
+	tr.Must(t, "base", "add", "tools", from.root)
+	r := tr.Must(t, "-p", "tools", "cat", "/from")
 	if r.Stdout != "another\n" {
 		t.Errorf("the image has %q", r.Stdout)
 	}
@@ -120,7 +123,7 @@ func TestAnImageIsRebuiltWhenItsBaseIsAnother(t *testing.T) {
 
 func TestABaseThatCannotBeIsRefused(t *testing.T) {
 	tr := newTree(t, nil)
-	dir := t.TempDir()
+	dir := harness.TempDir(t)
 	text, archive := filepath.Join(dir, "notes.txt"), filepath.Join(dir, "notes.tar")
 	if err := os.WriteFile(text, []byte("no archive\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -135,7 +138,7 @@ func TestABaseThatCannotBeIsRefused(t *testing.T) {
 		{"nothing to add", []string{"add", "tools"}, []string{`base does not understand "add tools"`, "caisson base add REF SOURCE"}},
 		{"an unknown verb", []string{"import", "tools", "x"}, []string{`"import tools x"`, "caisson base add REF SOURCE"}},
 		{"a name that is none", []string{"add", "Tools", dir}, []string{`"Tools"`}},
-		{"a source that is not there", []string{"add", "tools", "no/such/file"}, append([]string{tr.root + "/no/such/file"}, forms...)},
+		{"a source that is not there", []string{"add", "tools", "no/such/file"}, append([]string{tr.Root + "/no/such/file"}, forms...)},
 		{"a file that is no archive", []string{"add", "tools", text}, append([]string{text, "no tar archive"}, forms...)},
 		{"an archive of something else", []string{"add", "tools", archive}, append([]string{archive, "is no image"}, forms...)},
 		{"a folder of something else", []string{"add", "tools", dir}, append([]string{dir, "is no image"}, forms...)},

@@ -50,7 +50,7 @@ func TestAFailingStepIsShownWithItsLastLines(t *testing.T) {
 		t.Errorf("the error repeats all that the step printed:\n%s", end)
 	}
 	t.Run("where nothing else is shown", func(t *testing.T) {
-		r := tr.command("-p", "fails", "--output", "json", "true").Run(t)
+		r := tr.Command("-p", "fails", "--output", "json", "true").Run(t)
 		if r.Code != 125 {
 			t.Errorf("status %d, want 125", r.Code)
 		}
@@ -68,8 +68,8 @@ func TestABaseThatNobodyHasNamesBaseAdd(t *testing.T) {
 			"caisson base add nowhere.invalid/team/tools:1.2 SOURCE", "docker save", "debian:SUITE")
 	})
 	t.Run("there is no network", func(t *testing.T) {
-		cmd := tr.command("-p", "hub", "true").Cmd(t.Context(), t)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		cmd := tr.Command("-p", "hub", "true").Cmd(t.Context(), t)
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
 		out, err := cmd.CombinedOutput()
 		if err == nil || cmd.ProcessState.ExitCode() != 125 {
 			t.Errorf("it ended with %v, want status 125", err)
@@ -97,7 +97,7 @@ func TestAFailingBuildIsTriedAgainAfterGrowingWaits(t *testing.T) {
 	}
 
 	t.Run("but not when the Dockerfile cannot be read", func(t *testing.T) {
-		tr.write(t, map[string]string{"ci/docker/Dockerfile.build.fails": "FROM tiny\nRNU make\n"})
+		tr.Write(t, map[string]string{"ci/docker/Dockerfile.build.fails": "FROM tiny\nRNU make\n"})
 		if said := tr.refused(t, []string{"-p", "fails", "-r", "3", "-b"}); strings.Contains(said, "try ") {
 			t.Errorf("it tried again:\n%s", said)
 		}
@@ -106,17 +106,17 @@ func TestAFailingBuildIsTriedAgainAfterGrowingWaits(t *testing.T) {
 
 func TestRunOnlyTakesTheImageAsItIs(t *testing.T) {
 	tr := newTree(t, map[string]string{"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo first > /made\n"})
-	name := filepath.Join(tr.root, "ci/docker/Dockerfile.build.tiny")
-	tr.store = harness.ColdStore(t)
+	name := filepath.Join(tr.Root, "ci/docker/Dockerfile.build.tiny")
+	tr.Store = harness.ColdStore(t)
 	tr.refused(t, []string{"-p", "tiny", "-R", "true"}, "there is no image democi/build.tiny", "-R builds none", "caisson -p tiny -b")
-	tr.must(t, "-p", "tiny", "-b")
+	tr.Must(t, "-p", "tiny", "-b")
 	if err := os.WriteFile(name, []byte("FROM tiny\nRUN echo second > /made\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := tr.must(t, "-p", "tiny", "-R", "cat", "/made").Stdout; got != "first\n" {
+	if got := tr.Must(t, "-p", "tiny", "-R", "cat", "/made").Stdout; got != "first\n" {
 		t.Errorf("-R ran on an image with %q", got)
 	}
-	if got := tr.must(t, "-p", "tiny", "cat", "/made").Stdout; got != "second\n" {
+	if got := tr.Must(t, "-p", "tiny", "cat", "/made").Stdout; got != "second\n" {
 		t.Errorf("without -R the image has %q", got)
 	}
 }

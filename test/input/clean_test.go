@@ -18,44 +18,44 @@ func cleanTree(t *testing.T) tree {
 		"ci/docker/Dockerfile.build.one": "FROM tiny\nRUN echo one > /made\n",
 		"ci/docker/Dockerfile.build.two": "FROM tiny\nRUN echo two > /made\n",
 	})
-	tr.store = harness.ColdStore(t)
+	tr.Store = harness.ColdStore(t)
 	return tr
 }
 
 func TestCleanLeavesImagesAndRecentRuns(t *testing.T) {
 	tr := cleanTree(t)
-	tr.must(t, "-p", "one", "echo", "hello")
-	says(t, tr.must(t, "clean").Stderr, "caisson: removed 0 records of runs\n")
-	if got := tr.must(t, "logs").Stdout; got != "hello\n" {
+	tr.Must(t, "-p", "one", "echo", "hello")
+	says(t, tr.Must(t, "clean").Stderr, "caisson: removed 0 records of runs\n")
+	if got := tr.Must(t, "logs").Stdout; got != "hello\n" {
 		t.Errorf("the log of the last run is %q", got)
 	}
-	if said := tr.must(t, "-p", "one", "true").Stderr; said != "" {
+	if said := tr.Must(t, "-p", "one", "true").Stderr; said != "" {
 		t.Errorf("the image was built again:\n%s", said)
 	}
 }
 
 func TestCleanRemovesWhatWasMovedAside(t *testing.T) {
 	tr := cleanTree(t)
-	tr.must(t, "-p", "one", "true")
-	records, err := filepath.Glob(filepath.Join(tr.store, "records", "*.json"))
+	tr.Must(t, "-p", "one", "true")
+	records, err := filepath.Glob(filepath.Join(tr.Store, "records", "*.json"))
 	if err != nil || len(records) != 1 {
 		t.Fatalf("records of images: %q, %v", records, err)
 	}
 	if err := os.WriteFile(records[0], []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tr.must(t, "-p", "one", "true")
-	says(t, tr.must(t, "clean").Stderr, "removed 1 damaged things")
-	if left, _ := filepath.Glob(filepath.Join(tr.store, "records", "*")); len(left) != 1 {
+	tr.Must(t, "-p", "one", "true")
+	says(t, tr.Must(t, "clean").Stderr, "removed 1 damaged things")
+	if left, _ := filepath.Glob(filepath.Join(tr.Store, "records", "*")); len(left) != 1 {
 		t.Errorf("there are %q", left)
 	}
 }
 
 func TestCleanImagesSparesWhatALiveRunStandsOn(t *testing.T) {
 	tr := cleanTree(t)
-	tr.must(t, "-p", "two", "true")
-	tr.must(t, "-p", "one", "-b")
-	live := tr.command("-p", "one", "sh", "-c", "echo started; read go; cat /made /etc/passwd").Cmd(t.Context(), t)
+	tr.Must(t, "-p", "two", "true")
+	tr.Must(t, "-p", "one", "-b")
+	live := tr.Command("-p", "one", "sh", "-c", "echo started; read go; cat /made /etc/passwd").Cmd(t.Context(), t)
 	stdin, err := live.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestCleanImagesSparesWhatALiveRunStandsOn(t *testing.T) {
 		t.Fatalf("it began with %q, %v", line, err)
 	}
 
-	says(t, tr.must(t, "clean", "--images").Stderr, "removed 1 images and ")
+	says(t, tr.Must(t, "clean", "--images").Stderr, "removed 1 images and ")
 	if _, err := io.WriteString(stdin, "go\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -83,10 +83,10 @@ func TestCleanImagesSparesWhatALiveRunStandsOn(t *testing.T) {
 	if err := live.Wait(); err != nil {
 		t.Errorf("the live run ended with %v", err)
 	}
-	if r := tr.must(t, "-p", "one", "cat", "/made"); r.Stdout != "one\n" || r.Stderr != "" {
+	if r := tr.Must(t, "-p", "one", "cat", "/made"); r.Stdout != "one\n" || r.Stderr != "" {
 		t.Errorf("the image of the live run: %q\n%s", r.Stdout, r.Stderr)
 	}
-	r := tr.must(t, "-p", "two", "cat", "/made")
+	r := tr.Must(t, "-p", "two", "cat", "/made")
 	if r.Stdout != "two\n" {
 		t.Errorf("the image that was built again has %q", r.Stdout)
 	}
@@ -95,17 +95,17 @@ func TestCleanImagesSparesWhatALiveRunStandsOn(t *testing.T) {
 
 func TestCleanAllRemovesBasesAndRecordsToo(t *testing.T) {
 	tr := cleanTree(t)
-	tr.must(t, "-p", "one", "true")
-	tr.must(t, "-p", "one", "true")
-	says(t, tr.must(t, "clean", "--all").Stderr, "removed 2 records of runs", "removed 1 images and ")
-	if got := tr.must(t, "base", "list").Stdout; strings.Count(got, "\n") != 1 {
+	tr.Must(t, "-p", "one", "true")
+	tr.Must(t, "-p", "one", "true")
+	says(t, tr.Must(t, "clean", "--all").Stderr, "removed 2 records of runs", "removed 1 images and ")
+	if got := tr.Must(t, "base", "list").Stdout; strings.Count(got, "\n") != 1 {
 		t.Errorf("there are bases left:\n%s", got)
 	}
-	if got := tr.must(t, "ps", "-a").Stdout; strings.Count(got, "\n") != 1 {
+	if got := tr.Must(t, "ps", "-a").Stdout; strings.Count(got, "\n") != 1 {
 		t.Errorf("there are runs left:\n%s", got)
 	}
-	tr.must(t, "base", "add", harness.Tiny, harness.TinyRoot(t))
-	if got := tr.must(t, "-p", "one", "cat", "/made").Stdout; got != "one\n" {
+	tr.Must(t, "base", "add", harness.Tiny, harness.TinyRoot(t))
+	if got := tr.Must(t, "-p", "one", "cat", "/made").Stdout; got != "one\n" {
 		t.Errorf("the image that was built again has %q", got)
 	}
 }

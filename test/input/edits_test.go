@@ -21,8 +21,8 @@ func editedTree(t *testing.T, store string) tree {
 		"ci/docker/install/tools.sh":      "echo one\n",
 		"ci/docker/unused.txt":            "one\n",
 	})
-	tr.store = store
-	says(t, tr.must(t, "-p", "tiny", "-b").Stderr, "caisson: tiny: building the image: ", "caisson: tiny: image democi/build.tiny built in ")
+	tr.Store = store
+	says(t, tr.Must(t, "-p", "tiny", "-b").Stderr, "caisson: tiny: building the image: ", "caisson: tiny: image democi/build.tiny built in ")
 	tr.upToDate(t)
 	return tr
 }
@@ -30,7 +30,7 @@ func editedTree(t *testing.T, store string) tree {
 // upToDate checks that the image is not built.
 func (tr tree) upToDate(t *testing.T) {
 	t.Helper()
-	if got, want := tr.must(t, "-p", "tiny", "-b").Stderr, "caisson: tiny: image democi/build.tiny is up to date\n"; got != want {
+	if got, want := tr.Must(t, "-p", "tiny", "-b").Stderr, "caisson: tiny: image democi/build.tiny is up to date\n"; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 }
@@ -38,7 +38,7 @@ func (tr tree) upToDate(t *testing.T) {
 // rebuilt checks that the image is built for this reason, and then not again.
 func (tr tree) rebuilt(t *testing.T, reason string) {
 	t.Helper()
-	first, _, _ := strings.Cut(tr.must(t, "-p", "tiny", "-b").Stderr, "\n")
+	first, _, _ := strings.Cut(tr.Must(t, "-p", "tiny", "-b").Stderr, "\n")
 	if want := "caisson: tiny: building the image: " + reason; first != want {
 		t.Errorf("it says %q, want %q", first, want)
 	}
@@ -52,36 +52,37 @@ func TestAnImageIsRebuiltWhenWhatItIsMadeOfChanges(t *testing.T) {
 		edit         func(t *testing.T, tr *tree)
 	}{
 		{"an edited file of the context", "context file install/tools.sh changed", func(t *testing.T, tr *tree) {
-			tr.write(t, map[string]string{"ci/docker/install/tools.sh": "echo two\n"})
+			tr.Write(t, map[string]string{"ci/docker/install/tools.sh": "echo two\n"})
 		}},
 		{"an edited file of the same size and time", "context file install/tools.sh changed", func(t *testing.T, tr *tree) {
-			path := filepath.Join(tr.root, "ci/docker/install/tools.sh")
+			path := filepath.Join(tr.Root, "ci/docker/install/tools.sh")
 			info, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			tr.write(t, map[string]string{"ci/docker/install/tools.sh": "echo two\n"})
+			tr.Write(t, map[string]string{"ci/docker/install/tools.sh": "echo two\n"})
 			if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"a new file of the context", "context file install/more.sh added", func(t *testing.T, tr *tree) {
-			tr.write(t, map[string]string{"ci/docker/install/more.sh": ""})
+			tr.Write(t, map[string]string{"ci/docker/install/more.sh": ""})
 		}},
 		{"a file that was removed", "context file install/tools.sh removed", func(t *testing.T, tr *tree) {
-			if err := os.Rename(filepath.Join(tr.root, "ci/docker/install/tools.sh"), filepath.Join(tr.root, "tools.sh")); err != nil {
+			if err := os.Rename(filepath.Join(tr.Root, "ci/docker/install/tools.sh"), filepath.Join(tr.Root, "tools.sh")); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"other permissions of a file", "permissions of context file install/tools.sh changed", func(t *testing.T, tr *tree) {
-			if err := os.Chmod(filepath.Join(tr.root, "ci/docker/install/tools.sh"), 0o600); err != nil {
+			if err := os.Chmod(filepath.Join(tr.Root, "ci/docker/install/tools.sh"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"an edited Dockerfile", "Dockerfile changed", func(t *testing.T, tr *tree) {
-			tr.write(t, map[string]string{"ci/docker/Dockerfile.build.tiny": edited + "ENV A=1\n"})
+			tr.Write(t, map[string]string{"ci/docker/Dockerfile.build.tiny": edited + "ENV A=1\n"})
 		}},
 		{"another caller, whose uid is a build argument", "build argument USER_ID changed (was 0, is 54321)", func(t *testing.T, tr *tree) {
+			harness.RootOnly(t, "two users have two stores")
 			*tr = tr.owned(t)
 		}},
 	} {
@@ -95,7 +96,7 @@ func TestAnImageIsRebuiltWhenWhatItIsMadeOfChanges(t *testing.T) {
 
 func TestAnImageIsNotRebuiltWhenWhatItIsMadeOfStays(t *testing.T) {
 	tr := editedTree(t, harness.ColdStore(t))
-	stamp := tr.must(t, "-p", "tiny", "cat", "/stamp").Stdout
+	stamp := tr.Must(t, "-p", "tiny", "cat", "/stamp").Stdout
 	for _, c := range []struct {
 		name string
 		edit func(path func(string) string) error
@@ -117,7 +118,7 @@ func TestAnImageIsNotRebuiltWhenWhatItIsMadeOfStays(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := c.edit(func(name string) string { return filepath.Join(tr.root, "ci/docker", name) })
+			err := c.edit(func(name string) string { return filepath.Join(tr.Root, "ci/docker", name) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,25 +126,25 @@ func TestAnImageIsNotRebuiltWhenWhatItIsMadeOfStays(t *testing.T) {
 		})
 	}
 	t.Run("back to what it was before an edit", func(t *testing.T) {
-		tr.write(t, map[string]string{"ci/docker/install/tools.sh": "echo two\n"})
+		tr.Write(t, map[string]string{"ci/docker/install/tools.sh": "echo two\n"})
 		tr.rebuilt(t, "context file install/tools.sh changed")
-		tr.write(t, map[string]string{"ci/docker/install/tools.sh": "echo one\n"})
+		tr.Write(t, map[string]string{"ci/docker/install/tools.sh": "echo one\n"})
 		tr.upToDate(t)
 	})
-	if got := tr.must(t, "-p", "tiny", "cat", "/stamp").Stdout; got != stamp {
+	if got := tr.Must(t, "-p", "tiny", "cat", "/stamp").Stdout; got != stamp {
 		t.Error("the step was run again")
 	}
 }
 
 func TestNoCacheRunsEveryStepAgain(t *testing.T) {
 	tr := editedTree(t, harness.ColdStore(t))
-	stamp := tr.must(t, "-p", "tiny", "cat", "/stamp").Stdout
-	r := tr.must(t, "-p", "tiny", "--no-cache", "cat", "/stamp")
+	stamp := tr.Must(t, "-p", "tiny", "cat", "/stamp").Stdout
+	r := tr.Must(t, "-p", "tiny", "--no-cache", "cat", "/stamp")
 	says(t, r.Stderr, "caisson: tiny: building the image: --no-cache\n")
 	if r.Stdout == stamp {
 		t.Error("the step was not run again")
 	}
-	if got := tr.must(t, "-p", "tiny", "cat", "/stamp").Stdout; got != r.Stdout {
+	if got := tr.Must(t, "-p", "tiny", "cat", "/stamp").Stdout; got != r.Stdout {
 		t.Error("the next run has another image")
 	}
 }

@@ -19,23 +19,22 @@ func TestATreeMayLieAtAnyPath(t *testing.T) {
 		{"with its folder's name inside", ".git/HEAD", "/work/" + odd},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			root := filepath.Join(t.TempDir(), odd)
+			root := filepath.Join(harness.TempDir(t), odd)
 			harness.Write(t, root, map[string]string{
 				c.marker:                          "",
 				"ci/docker/Dockerfile.build.tiny": "FROM tiny\nCOPY " + `["a (b): ü", "/copied"]` + "\n",
 				"ci/docker/a (b): ü":              "from the context\n",
 				"ci/docker/runtime_functions.sh":  build,
 			})
-			open(t, root)
-			tr := tree{root: root, store: harness.Store(t)}.owned(t)
-			tr.must(t, "-p", "tiny")
-			if got := tr.read(t, "build/out"); got != c.inside+"\n" {
+			tr := tree{harness.Tree{Root: root, Store: harness.Store(t)}}.owned(t)
+			tr.Must(t, "-p", "tiny")
+			if got := tr.Read(t, "build/out"); got != c.inside+"\n" {
 				t.Errorf("it was built in %q, want %q", got, c.inside)
 			}
-			if got := tr.must(t, "-p", "tiny", "cat", "/copied").Stdout; got != "from the context\n" {
+			if got := tr.Must(t, "-p", "tiny", "cat", "/copied").Stdout; got != "from the context\n" {
 				t.Errorf("the image has %q", got)
 			}
-			if lines := strings.Count(tr.command("ps", "-a").Must(t).Stdout, odd); lines != 0 {
+			if lines := strings.Count(tr.Command("ps", "-a").Must(t).Stdout, odd); lines != 0 {
 				t.Errorf("ps breaks its lines at a newline of a path")
 			}
 		})
@@ -44,23 +43,23 @@ func TestATreeMayLieAtAnyPath(t *testing.T) {
 
 func TestAStoreMayLieAtAnyPathThatALayerMayHave(t *testing.T) {
 	tr := newTree(t, map[string]string{"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo made > /made\n"})
-	tr.store = filepath.Join(t.TempDir(), strings.NewReplacer(",", "", ":", "", `\`, "").Replace(odd))
-	if err := os.Rename(harness.ColdStore(t), tr.store); err != nil {
+	tr.Store = filepath.Join(harness.TempDir(t), strings.NewReplacer(",", "", ":", "", `\`, "").Replace(odd))
+	if err := os.Rename(harness.ColdStore(t), tr.Store); err != nil {
 		t.Fatal(err)
 	}
-	if got := tr.must(t, "-p", "tiny", "cat", "/made").Stdout; got != "made\n" {
+	if got := tr.Must(t, "-p", "tiny", "cat", "/made").Stdout; got != "made\n" {
 		t.Errorf("the image has %q", got)
 	}
 	for _, name := range []string{"a,b", "a:b", `a\b`} {
-		tr.store = filepath.Join(t.TempDir(), name)
+		tr.Store = filepath.Join(harness.TempDir(t), name)
 		tr.refused(t, []string{"-p", "tiny", "true"}, "store ", "no comma, colon or backslash", "--store or CAISSON_STORE")
 	}
 }
 
 func TestATreeMayBeReachedThroughALink(t *testing.T) {
 	tr := newTree(t, nil)
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(tr.root, link); err != nil {
+	link := filepath.Join(harness.TempDir(t), "link")
+	if err := os.Symlink(tr.Root, link); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -72,14 +71,14 @@ func TestATreeMayBeReachedThroughALink(t *testing.T) {
 		{"by -C", "/", []string{"-C", link, "-p", "tiny"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := os.RemoveAll(tr.root + "/build"); err != nil {
+			if err := os.RemoveAll(tr.Root + "/build"); err != nil {
 				t.Fatal(err)
 			}
-			cmd := tr.command(c.args...)
+			cmd := tr.Command(c.args...)
 			cmd.Dir = c.dir
 			cmd.Env = append(cmd.Env, "PWD="+c.dir) // as a shell sets it
 			cmd.Must(t)
-			if got := tr.read(t, "build/out"); got != "built\n" {
+			if got := tr.Read(t, "build/out"); got != "built\n" {
 				t.Errorf("build/out is %q", got)
 			}
 		})
@@ -89,18 +88,18 @@ func TestATreeMayBeReachedThroughALink(t *testing.T) {
 func TestAReadOnlyTreeCanBeLookedAtAndSaysWhyItCannotBeBuilt(t *testing.T) {
 	t.Run("without build it is refused", func(t *testing.T) {
 		tr := newTree(t, nil)
-		readOnly(t, tr.root)
-		tr.refused(t, []string{"-p", "tiny", "true"}, "make the folder for artifacts in "+tr.root, "read-only file system", "copy the tree")
+		readOnly(t, tr.Root)
+		tr.refused(t, []string{"-p", "tiny", "true"}, "make the folder for artifacts in "+tr.Root, "read-only file system", "copy the tree")
 	})
 	t.Run("with build commands run", func(t *testing.T) {
 		tr := newTree(t, map[string]string{"build/old": "still here\n"})
-		readOnly(t, tr.root)
-		r := tr.must(t, "-p", "tiny", "cat", "/work/build/old")
+		readOnly(t, tr.Root)
+		r := tr.Must(t, "-p", "tiny", "cat", "/work/build/old")
 		if r.Stdout != "still here\n" {
 			t.Errorf("it read %q", r.Stdout)
 		}
-		says(t, r.Stderr, "caisson: tiny: "+tr.root+"/build cannot be written (read-only file system)", "copy the tree")
-		r = tr.command("-p", "tiny").Run(t)
+		says(t, r.Stderr, "caisson: tiny: "+tr.Root+"/build cannot be written (read-only file system)", "copy the tree")
+		r = tr.Command("-p", "tiny").Run(t)
 		if r.Code == 0 {
 			t.Error("a build succeeded")
 		}
@@ -108,8 +107,8 @@ func TestAReadOnlyTreeCanBeLookedAtAndSaysWhyItCannotBeBuilt(t *testing.T) {
 	})
 	t.Run("of another user", func(t *testing.T) {
 		tr := newTree(t, map[string]string{"build/old": "still here\n"}).owned(t)
-		program(t, "chown", "-R", "0:0", tr.root)
-		r := tr.must(t, "-p", "tiny", "cat", "/work/build/old")
+		program(t, "chown", "-R", "0:0", tr.Root)
+		r := tr.Must(t, "-p", "tiny", "cat", "/work/build/old")
 		says(t, r.Stderr, "build cannot be written by uid 54321", "sudo chown -R 54321:54322 ")
 	})
 }

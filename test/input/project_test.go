@@ -41,11 +41,11 @@ func TestAWrongLineIsAnsweredWithWhatIsWrongAndTheNextStep(t *testing.T) {
 }
 
 func TestAFolderWithoutAProjectIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	tr := tree{root: dir, store: harness.Store(t)}
+	dir := harness.TempDir(t)
+	tr := tree{harness.Tree{Root: dir, Store: harness.Store(t)}}
 	tr.refused(t, []string{"-p", "armv7"}, "no project in "+dir, ".<name>_root", "-C DIR")
 
-	tr.write(t, map[string]string{".demo_root": "", "src/main.c": ""})
+	tr.Write(t, map[string]string{".demo_root": "", "src/main.c": ""})
 	tr.refused(t, []string{"-p", "armv7"}, "no platform in the project "+dir, "ci/docker", "Dockerfile.build.<platform>",
 		"build_<platform>", "runtime_functions.sh")
 
@@ -76,11 +76,11 @@ func TestAFunctionsFileThatCannotBuildThePlatformIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tr := newTree(t, nil)
-			if err := c.spoil(filepath.Join(tr.root, file)); err != nil {
+			if err := c.spoil(filepath.Join(tr.Root, file)); err != nil {
 				t.Fatal(err)
 			}
 			tr.refused(t, []string{"-p", "tiny"}, c.words...)
-			if out := tr.must(t, "-p", "tiny", "echo", "works").Stdout; out != "works\n" {
+			if out := tr.Must(t, "-p", "tiny", "echo", "works").Stdout; out != "works\n" {
 				t.Errorf("a command of one's own printed %q", out)
 			}
 		})
@@ -89,19 +89,18 @@ func TestAFunctionsFileThatCannotBuildThePlatformIsRefused(t *testing.T) {
 
 func TestAFileInThePlaceOfBuildIsRefused(t *testing.T) {
 	tr := newTree(t, map[string]string{"build": "precious\n"})
-	tr.refused(t, []string{"-p", "tiny"}, tr.root+"/build is not a folder", "mv "+tr.root+"/build "+tr.root+"/build.old")
-	if got := tr.read(t, "build"); got != "precious\n" {
+	tr.refused(t, []string{"-p", "tiny"}, tr.Root+"/build is not a folder", "mv "+tr.Root+"/build "+tr.Root+"/build.old")
+	if got := tr.Read(t, "build"); got != "precious\n" {
 		t.Errorf("the file is now %q", got)
 	}
 }
 
 func TestACompilerCacheThatCannotBeWrittenIsRefused(t *testing.T) {
 	tr := newTree(t, nil).owned(t)
-	foreign, file := filepath.Join(t.TempDir(), "ccache"), filepath.Join(t.TempDir(), "file")
+	foreign, file := filepath.Join(harness.TempDir(t), "ccache"), filepath.Join(harness.TempDir(t), "file")
 	if err := os.Mkdir(foreign, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	open(t, foreign)
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}

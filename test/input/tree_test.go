@@ -3,11 +3,8 @@
 package input
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,65 +12,30 @@ import (
 	"caisson/test/harness"
 )
 
-// The ordinary caller in these tests is nobody that the machine knows.
-const callerUID, callerGID = 54321, 54322
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // tree is a project and what it is run with.
-type tree struct {
-	root, store string
-	env         []string
-}
+type tree struct{ harness.Tree }
 
-// newTree makes a project named demo with these files beside those of harness.Project. Everybody may enter it.
+// newTree makes a project named demo with these files beside those of harness.Project.
 func newTree(t *testing.T, files map[string]string) tree {
 	t.Helper()
-	root := harness.Project(t, "demo", files)
-	open(t, root)
-	return tree{root: root, store: harness.Store(t), env: []string{"CCACHE_DIR=" + filepath.Join(t.TempDir(), "ccache")}}
-}
-
-// open lets everybody enter the folder of a test that this path lies in: the one around it is closed to others.
-func open(t *testing.T, path string) {
-	t.Helper()
-	if err := os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// owned is the tree as an ordinary caller's, who uses sudo.
-func (tr tree) owned(t *testing.T) tree {
-	t.Helper()
-	program(t, "chown", "-R", fmt.Sprintf("%d:%d", callerUID, callerGID), tr.root)
-	cache := filepath.Join(filepath.Dir(tr.root), "ccache")
-	if err := os.Mkdir(cache, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(cache, callerUID, callerGID); err != nil {
-		t.Fatal(err)
-	}
-	return tr.with("SUDO_UID="+strconv.Itoa(callerUID), "SUDO_GID="+strconv.Itoa(callerGID), "CCACHE_DIR="+cache)
+	return tree{harness.NewTree(t, files)}
 }
 
 // with is the tree with more in the environment.
-func (tr tree) with(env ...string) tree {
-	tr.env = append(tr.env[:len(tr.env):len(tr.env)], env...)
-	return tr
-}
+func (tr tree) with(env ...string) tree { return tree{tr.With(env...)} }
 
-func (tr tree) command(args ...string) harness.Command {
-	return harness.Command{Dir: tr.root, Store: tr.store, Env: tr.env, Args: args}
-}
-
-// must runs a command that has to succeed.
-func (tr tree) must(t *testing.T, args ...string) harness.Result {
+// owned is the tree as the tester's, who calls caisson.
+func (tr tree) owned(t *testing.T) tree {
 	t.Helper()
-	return tr.command(args...).Must(t)
+	return tree{tr.Owned(t)}
 }
 
 // refused runs a command that caisson has to refuse with these words, and returns what it said.
 func (tr tree) refused(t *testing.T, args []string, words ...string) string {
 	t.Helper()
-	return refusal(t, tr.command(args...).Run(t), words...)
+	return refusal(t, tr.Command(args...).Run(t), words...)
 }
 
 // refusal checks how caisson says no: status 125, nothing on standard output, its own name before the words.
@@ -102,22 +64,6 @@ func says(t *testing.T, text string, words ...string) {
 			t.Errorf("it does not say %q:\n%s", w, text)
 		}
 	}
-}
-
-// write changes files of the tree.
-func (tr tree) write(t *testing.T, files map[string]string) {
-	t.Helper()
-	harness.Write(t, tr.root, files)
-}
-
-// read is the content of a file of the tree.
-func (tr tree) read(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(tr.root, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // program runs a program of this machine and returns what it printed.

@@ -3,7 +3,6 @@
 package projects
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,51 +16,26 @@ import (
 	"caisson/test/harness"
 )
 
-// The caller in these tests is nobody that the machine knows, who uses sudo.
-const (
-	callerUID = 54321
-	callerGID = 54322
-)
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
-// tree is a project of the caller's, with a compiler cache of its own that is empty at first.
-type tree struct{ root, cache, store string }
+// tree is a project of the tester's.
+type tree struct{ harness.Tree }
 
-// newTree makes an empty tree; what fill puts there becomes the caller's.
+// newTree makes an empty tree; what fill puts there becomes the tester's. Its compiler cache is empty at first.
 func newTree(t *testing.T, name string, fill func(root string)) tree {
 	t.Helper()
-	top := t.TempDir()
-	// The folder around those of a test is closed to others, and the caller is one.
-	if err := os.Chmod(filepath.Dir(top), 0o755); err != nil {
+	root := filepath.Join(harness.TempDir(t), name)
+	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tr := tree{root: filepath.Join(top, name), cache: filepath.Join(top, "ccache"), store: harness.Store(t)}
-	for _, dir := range []string{tr.root, tr.cache} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fill(tr.root)
-	for _, dir := range []string{tr.root, tr.cache} {
-		command(t, "", "chown", "-R", fmt.Sprintf("%d:%d", callerUID, callerGID), dir)
-	}
-	return tr
+	fill(root)
+	return tree{harness.Tree{Root: root, Store: harness.Store(t)}.Owned(t)}
 }
-
-// caisson runs a command line of the caller's in the tree; it has to succeed.
-func (tr tree) caisson(t *testing.T, args ...string) harness.Result {
-	t.Helper()
-	return harness.Command{Dir: tr.root, Store: tr.store, Args: args, Env: []string{
-		"SUDO_UID=" + strconv.Itoa(callerUID), "SUDO_GID=" + strconv.Itoa(callerGID), "CCACHE_DIR=" + tr.cache,
-	}}.Must(t)
-}
-
-// file is the path of a file of the tree.
-func (tr tree) file(name string) string { return filepath.Join(tr.root, name) }
 
 // removeBuild is what a person does for a new beginning.
 func (tr tree) removeBuild(t *testing.T) {
 	t.Helper()
-	if err := os.RemoveAll(tr.file("build")); err != nil {
+	if err := os.RemoveAll(tr.File("build")); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +43,7 @@ func (tr tree) removeBuild(t *testing.T) {
 // allTheCallers checks who owns the tree and the compiler cache.
 func (tr tree) allTheCallers(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{tr.root, tr.cache} {
+	for _, dir := range []string{tr.Root, tr.Cache} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -78,7 +52,7 @@ func (tr tree) allTheCallers(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if st := info.Sys().(*syscall.Stat_t); st.Uid != callerUID || st.Gid != callerGID {
+			if st := info.Sys().(*syscall.Stat_t); int(st.Uid) != harness.Tester.UID || int(st.Gid) != harness.Tester.GID {
 				t.Errorf("%s belongs to %d:%d, not to the caller", path, st.Uid, st.Gid)
 			}
 			return nil
@@ -92,7 +66,7 @@ func (tr tree) allTheCallers(t *testing.T) {
 // fileSays checks what file(1) says of a file, behind links.
 func (tr tree) fileSays(t *testing.T, name string, words ...string) {
 	t.Helper()
-	out := command(t, tr.root, "file", "-bL", name)
+	out := command(t, tr.Root, "file", "-bL", name)
 	for _, w := range words {
 		if !strings.Contains(out, w) {
 			t.Errorf("file calls %s %q, without %q", name, strings.TrimSpace(out), w)

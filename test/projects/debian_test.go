@@ -53,14 +53,14 @@ func TestZstdIsBuiltByItsCallerAndTheSecondBuildIsWarm(t *testing.T) {
 	} {
 		t.Run("for "+c.platform, func(t *testing.T) {
 			tr := debianTree(t, "libzstd", "zstd", zstdFunctions)
-			t.Logf("image after %.1f s", tr.caisson(t, "-p", c.platform, "-b").Took.Seconds())
-			cold := tr.caisson(t, "-p", c.platform)
+			t.Logf("image after %.1f s", tr.Must(t, "-p", c.platform, "-b").Took.Seconds())
+			cold := tr.Must(t, "-p", c.platform)
 			tr.fileSays(t, "build/libzstd.so", "shared object", c.processor)
 			tr.allTheCallers(t)
 
-			tr.caisson(t, "-p", c.platform, "/work/zstd/ci/docker/runtime_functions.sh", "clean")
+			tr.Must(t, "-p", c.platform, "/work/zstd/ci/docker/runtime_functions.sh", "clean")
 			tr.removeBuild(t)
-			warm := tr.caisson(t, "-p", c.platform)
+			warm := tr.Must(t, "-p", c.platform)
 			tr.fileSays(t, "build/libzstd.so", "shared object", c.processor)
 			tr.allTheCallers(t)
 			secondIsWarm(t, cold, warm)
@@ -83,16 +83,16 @@ unittest_native() { make lz4 check CC="ccache gcc"; }
 
 func TestLz4IsBuiltAndPassesItsOwnTests(t *testing.T) {
 	tr := debianTree(t, "lz4", "lz4", lz4Functions)
-	tr.caisson(t, "-p", "native")
+	tr.Must(t, "-p", "native")
 	tr.fileSays(t, "build/liblz4.so", "shared object", processor)
-	tests := tr.caisson(t, "-p", "native", "/work/lz4/ci/docker/runtime_functions.sh", "unittest_native")
+	tests := tr.Must(t, "-p", "native", "/work/lz4/ci/docker/runtime_functions.sh", "unittest_native")
 	t.Logf("its tests took %.1f s", tests.Took.Seconds())
 	tr.allTheCallers(t)
 }
 
 func TestLz4IsBuiltForAForeignProcessor(t *testing.T) {
 	tr := debianTree(t, "lz4", "lz4", lz4Functions)
-	tr.caisson(t, "-p", "armv7")
+	tr.Must(t, "-p", "armv7")
 	tr.fileSays(t, "build/liblz4.so", "shared object", "ARM", "EABI5")
 	tr.allTheCallers(t)
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,8 @@ func TestTheWorkingFolderIsTheImages(t *testing.T) {
 
 func TestTheUserOfTheImageIsNotTheUserOfTheRun(t *testing.T) {
 	tr := newTree(t, map[string]string{"ci/docker/Dockerfile.build.tiny": "FROM tiny\nUSER 4242:4243\nRUN id -u > /tmp/built-by\n"})
-	equal(t, "user", tr.sh(t, "id -u; id -g; cat /tmp/built-by"), "0\n0\n4242\n")
+	me := harness.Runner()
+	equal(t, "user", tr.sh(t, "id -u; id -g; cat /tmp/built-by"), fmt.Sprintf("%d\n%d\n4242\n", me.UID, me.GID))
 }
 
 func TestTheCallersNumbersAreBuildArgumentsWhereTheyAreDeclared(t *testing.T) {
@@ -110,32 +112,38 @@ func TestTheCallersNumbersAreBuildArgumentsWhereTheyAreDeclared(t *testing.T) {
 		"ci/docker/Dockerfile.build.neither": "FROM tiny\nCOPY ids.sh /\nRUN /ids.sh\n",
 		"ci/docker/Dockerfile.build.first": "FROM tiny AS first\nARG USER_ID\nARG GROUP_ID\nCOPY ids.sh /\nRUN /ids.sh\n" +
 			"FROM tiny\nCOPY --from=first /ids /ids\n",
-	}).as(t, 12345, 12346)
+	}).owned(t)
 	for platform, want := range map[string]string{
-		"both": "12345:12346", "one": "12345:none", "neither": "none:none", "first": "12345:12346",
+		"both": "54321:54322", "one": "54321:none", "neither": "none:none", "first": "54321:54322",
 	} {
 		equal(t, "what a script saw on "+platform, tr.must(t, "-p", platform, "cat", "/ids"), want+"\n")
 	}
 }
 
 func TestTheRootFileSystemIsWritableAndGoneAfterwards(t *testing.T) {
-	tr := coldTree(t, nil)
-	tr.sh(t, "set -e; for d in / /usr/bin /etc /root /tmp /work; do echo x > $d/mark; done; rm /bin/yes; cat /usr/bin/mark")
-	equal(t, "what is left", tr.sh(t, "ls -d /mark /usr/bin/mark /etc/mark /root/mark /tmp/mark /work/mark /bin/yes 2>/dev/null || :"), "/bin/yes\n")
+	tr := coldTree(t, map[string]string{ // whoever runs may write there
+		"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN mkdir /work && chmod a+rwx /bin /usr/bin /etc /root /work\n",
+	})
+	tr.sh(t, "set -e; for d in /usr/bin /etc /root /tmp /work; do echo x > $d/mark; done; rm /bin/yes; cat /usr/bin/mark")
+	equal(t, "what is left", tr.sh(t, "ls -d /usr/bin/mark /etc/mark /root/mark /tmp/mark /work/mark /bin/yes 2>/dev/null || :"), "/bin/yes\n")
+	t.Run("its top folder, by root", func(t *testing.T) {
+		harness.RootOnly(t, "it is root's")
+		equal(t, "what is left", tr.sh(t, "echo x > /mark; cat /mark")+tr.sh(t, "ls /mark 2>/dev/null || :"), "x\n")
+	})
 	for _, folder := range []string{"fs", "scratch"} {
-		if left := list(t, tr.store, folder); len(left) > 0 {
+		if left := list(t, tr.Store, folder); len(left) > 0 {
 			t.Errorf("left in %s of the store: %q", folder, left)
 		}
 	}
 	t.Run("while a run lasts its changes are on disk", func(t *testing.T) {
-		l := tr.start(t, "-p", "tiny", "sh", "-c", "head -c 50000000 /dev/zero > /big; echo ready; read -r line")
+		l := tr.start(t, "-p", "tiny", "sh", "-c", "head -c 50000000 /dev/zero > /tmp/big; echo ready; read -r line")
 		l.expect(t, "ready")
-		if n := size(t, tr.store, "fs"); n < 50_000_000 {
+		if n := size(t, tr.Store, "fs"); n < 50_000_000 {
 			t.Errorf("%d bytes are in fs of the store", n)
 		}
 		harness.Signal(t, l.cmd, 15)
 		l.wait(t, time.Now())
-		if left := list(t, tr.store, "fs"); len(left) > 0 {
+		if left := list(t, tr.Store, "fs"); len(left) > 0 {
 			t.Errorf("left of an interrupted run: %q", left)
 		}
 	})

@@ -11,7 +11,7 @@ import (
 )
 
 func TestWithoutWordsThereIsTheUsageAndNothingIsTouched(t *testing.T) {
-	dir := t.TempDir()
+	dir := harness.TempDir(t)
 	c := harness.Command{Dir: dir, Store: filepath.Join(dir, "store"), Env: []string{
 		"HOME=" + filepath.Join(dir, "home"), "CCACHE_DIR=" + filepath.Join(dir, "ccache"), "TMPDIR=" + filepath.Join(dir, "tmp"),
 	}}
@@ -52,7 +52,7 @@ func TestThePlatformsAreListedOneALineAndSorted(t *testing.T) {
 		"ci/docker/README.md":                "",
 		"src/deep/inside/file":               "",
 	})
-	store := filepath.Join(t.TempDir(), "store")
+	store := filepath.Join(harness.TempDir(t), "store")
 	for _, c := range []harness.Command{
 		{Dir: root, Args: []string{"-l"}},
 		{Dir: root, Args: []string{"--list"}},
@@ -72,14 +72,14 @@ func TestThePlatformsAreListedOneALineAndSorted(t *testing.T) {
 
 func TestTheImageOnly(t *testing.T) {
 	tr := coldTree(t, nil)
-	r := tr.command("-p", "tiny", "-b").Must(t)
+	r := tr.Command("-p", "tiny", "-b").Must(t)
 	equal(t, "standard output", r.Stdout, "")
 	contains(t, r.Stderr, "caisson: tiny: building the image: first build", "caisson: tiny: image democi/build.tiny built in ")
-	r = tr.command("-p", "tiny", "-b").Must(t)
+	r = tr.Command("-p", "tiny", "-b").Must(t)
 	equal(t, "standard error", r.Stderr, "caisson: tiny: image democi/build.tiny is up to date\n")
-	contains(t, tr.command("-p", "tiny", "-b", "-d", "mine").Must(t).Stderr, "image mine/build.tiny is up to date")
-	contains(t, tr.command("-p", "tiny", "-b", "-d", "").Must(t).Stderr, "image demo_local/build.tiny is up to date")
-	if exists(filepath.Join(tr.root, "build")) {
+	contains(t, tr.Command("-p", "tiny", "-b", "-d", "mine").Must(t).Stderr, "image mine/build.tiny is up to date")
+	contains(t, tr.Command("-p", "tiny", "-b", "-d", "").Must(t).Stderr, "image demo_local/build.tiny is up to date")
+	if exists(filepath.Join(tr.Root, "build")) {
 		t.Error("-b made a build folder")
 	}
 	if rows := tr.rows(t, "-a"); len(rows) > 0 {
@@ -97,27 +97,27 @@ func TestTheContainerOnly(t *testing.T) {
 
 	tr.must(t, "-p", "tiny", "-b")
 	equal(t, "output of -R", tr.must(t, "-p", "tiny", "-R", "echo", "hello"), "hello\n")
-	harness.Write(t, tr.root, map[string]string{"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo new > /new\n"})
+	tr.Write(t, map[string]string{"ci/docker/Dockerfile.build.tiny": "FROM tiny\nRUN echo new > /new\n"})
 	equal(t, "the image of -R", tr.must(t, "-p", "tiny", "-R", "sh", "-c", "cat /new 2>/dev/null || echo old"), "old\n")
-	r = tr.command("-p", "tiny", "cat", "/new").Must(t)
+	r = tr.Command("-p", "tiny", "cat", "/new").Must(t)
 	equal(t, "output without -R", r.Stdout, "new\n")
 	contains(t, r.Stderr, "building the image: ")
 	tr.must(t, "-p", "tiny", "-R")
-	if !exists(filepath.Join(tr.root, "build", "out")) {
+	if !exists(filepath.Join(tr.Root, "build", "out")) {
 		t.Error("-R did not run the build function")
 	}
 }
 
 func TestTheProjectIsFoundFromAnyFolder(t *testing.T) {
 	tr := newTree(t, map[string]string{"src/deep/file": ""})
-	c := tr.command("-p", "tiny", "ls", "/work/demo")
+	c := tr.Command("-p", "tiny", "ls", "/work/demo")
 	want := c.Must(t).Stdout
 	contains(t, want, "ci\n", "src\n", "build\n")
-	c.Dir = filepath.Join(tr.root, "src", "deep")
+	c.Dir = filepath.Join(tr.Root, "src", "deep")
 	equal(t, "from a folder below", c.Must(t).Stdout, want)
-	c.Dir, c.Args = "/", append([]string{"-C", tr.root}, c.Args...)
+	c.Dir, c.Args = "/", append([]string{"-C", tr.Root}, c.Args...)
 	equal(t, "with -C", c.Must(t).Stdout, want)
-	c.Dir, c.Args[1] = filepath.Dir(tr.root), "demo/src"
+	c.Dir, c.Args[1] = filepath.Dir(tr.Root), "demo/src"
 	equal(t, "with -C and a relative path", c.Must(t).Stdout, want)
 	c.Args[1] = "nowhere"
 	if r := c.Run(t); r.Code != 125 || !strings.Contains(r.Stderr, "nowhere") {
@@ -128,8 +128,8 @@ func TestTheProjectIsFoundFromAnyFolder(t *testing.T) {
 func TestTheStoreCanBeNamed(t *testing.T) {
 	tr := newTree(t, nil)
 	store := harness.ColdStore(t)
-	c := tr.command("--store", store, "-p", "tiny", "echo", "hello")
-	c.Store = filepath.Join(t.TempDir(), "not-this-one")
+	c := tr.Command("--store", store, "-p", "tiny", "echo", "hello")
+	c.Store = filepath.Join(harness.TempDir(t), "not-this-one")
 	equal(t, "output", c.Must(t).Stdout, "hello\n")
 	c.Args = []string{"logs", "--store", store}
 	equal(t, "log", c.Must(t).Stdout, "hello\n")
@@ -143,7 +143,7 @@ func TestACachedRunSaysNothingAndIsFast(t *testing.T) {
 	tr.must(t, "-p", "tiny", "true")
 	best := time.Hour
 	for range 5 {
-		r := tr.command("-p", "tiny", "true").Must(t)
+		r := tr.Command("-p", "tiny", "true").Must(t)
 		equal(t, "what it says", r.Stdout+r.Stderr, "")
 		best = min(best, r.Took)
 	}
@@ -157,7 +157,7 @@ func TestABuildThatLeavesFilesInTheTreeLeavesThemInPlace(t *testing.T) {
 	tr := newTree(t, nil)
 	tr.sh(t, "mkdir -p /work/demo/lib; echo x > /work/demo/lib/a; echo y > /work/demo/report.xml; ln -s report.xml /work/demo/link")
 	for path, want := range map[string]string{"lib/a": "x\n", "report.xml": "y\n", "link": "y\n"} {
-		if b, err := os.ReadFile(filepath.Join(tr.root, path)); err != nil || string(b) != want {
+		if b, err := os.ReadFile(filepath.Join(tr.Root, path)); err != nil || string(b) != want {
 			t.Errorf("%s: %q %v", path, b, err)
 		}
 	}

@@ -23,14 +23,14 @@ func inode(t *testing.T, path string) string {
 }
 
 func TestTheTreeItsBuildFolderAndTheCompilerCacheAreMounted(t *testing.T) {
-	cache := filepath.Join(t.TempDir(), "cache")
+	cache := filepath.Join(harness.TempDir(t), "cache")
 	tr := newTree(t, map[string]string{"src/file": "of the tree\n"}).with("CCACHE_DIR=" + cache)
 	got := tr.sh(t, "set -e; cat /work/demo/src/file; stat -c %d:%i /work/demo /work/build /work/demo/build /work/ccache; "+
 		"echo made > /work/build/by-run; echo made > /work/ccache/by-run")
-	build := inode(t, filepath.Join(tr.root, "build"))
+	build := inode(t, filepath.Join(tr.Root, "build"))
 	equal(t, "the file and the folders", got,
-		strings.Join([]string{"of the tree", inode(t, tr.root), build, build, inode(t, cache), ""}, "\n"))
-	for _, path := range []string{filepath.Join(tr.root, "build", "by-run"), filepath.Join(cache, "by-run")} {
+		strings.Join([]string{"of the tree", inode(t, tr.Root), build, build, inode(t, cache), ""}, "\n"))
+	for _, path := range []string{filepath.Join(tr.Root, "build", "by-run"), filepath.Join(cache, "by-run")} {
 		if b, err := os.ReadFile(path); err != nil || string(b) != "made\n" {
 			t.Errorf("%s: %q %v", path, b, err)
 		}
@@ -46,9 +46,9 @@ func TestTheProjectsNameIsItsFolderInTheRun(t *testing.T) {
 		{"by the folder of a git tree", ".git/HEAD", "/work/A folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			root := filepath.Join(t.TempDir(), "A folder")
+			root := filepath.Join(harness.TempDir(t), "A folder")
 			harness.Write(t, root, map[string]string{c.file: "", "ci/docker/Dockerfile.build.tiny": "FROM tiny\n"})
-			tr.root = root
+			tr.Root = root
 			equal(t, "folder", tr.must(t, "-p", "tiny", "sh", "-c", "ls -d /work/*/ci"), c.want+"/ci\n")
 		})
 	}
@@ -63,7 +63,7 @@ func TestTheCompilerCachesVariables(t *testing.T) {
 	contains(t, tr.must(t, "-p", "tiny", "-e", "CCACHE_DISABLE=1", "CCACHE_MAXSIZE=1G", "sh", "-c", show),
 		"CCACHE_DISABLE=1\n", "CCACHE_MAXSIZE=1G\n")
 
-	dir := filepath.Join(t.TempDir(), "another")
+	dir := filepath.Join(harness.TempDir(t), "another")
 	tr.must(t, "-p", "tiny", "--ccache-dir", dir, "touch", "/work/ccache/here")
 	if !exists(filepath.Join(dir, "here")) {
 		t.Error("--ccache-dir is not /work/ccache")

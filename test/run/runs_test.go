@@ -44,7 +44,7 @@ func TestTwoRunsInOneTreeKnowOfEachOther(t *testing.T) {
 	if len(rows) != 2 {
 		t.Fatalf("ps shows %d runs:\n%s", len(rows), strings.Join(rows, "\n"))
 	}
-	form := regexp.MustCompile(`^(` + idForm + `)  (tiny|other) +live +[-0-9]+ [:0-9]+ +[0-9.]+ s +.*sh -c .* ` + regexp.QuoteMeta(tr.root) + `$`)
+	form := regexp.MustCompile(`^(` + idForm + `)  (tiny|other) +live +[-0-9]+ [:0-9]+ +[0-9.]+ s +.*sh -c .* ` + regexp.QuoteMeta(tr.Root) + `$`)
 	ids := map[string]string{} // platform -> id
 	for _, row := range rows {
 		m := form.FindStringSubmatch(row)
@@ -54,11 +54,11 @@ func TestTwoRunsInOneTreeKnowOfEachOther(t *testing.T) {
 		ids[m[2]] = m[1]
 	}
 
-	harness.Write(t, tr.root, map[string]string{"build/end-second": ""})
+	tr.Write(t, map[string]string{"build/end-second": ""})
 	if code, rest, _ := second.wait(t, time.Now()); code != 4 || rest != "bye\n" {
 		t.Errorf("the second: status %d, output %q", code, rest)
 	}
-	harness.Write(t, tr.root, map[string]string{"build/end-first": ""})
+	tr.Write(t, map[string]string{"build/end-first": ""})
 	if code, rest, _ := first.wait(t, time.Now()); code != 3 || rest != "bye\n" {
 		t.Errorf("the first: status %d, output %q", code, rest)
 	}
@@ -77,9 +77,9 @@ func TestARunInAnotherTreeIsNoNeighbour(t *testing.T) {
 	tr, elsewhere := newTree(t, nil), newTree(t, nil)
 	l := elsewhere.start(t, "-p", "tiny", "sh", "-c", untilFile("end", "0"))
 	l.expect(t, "ready")
-	r := tr.command("-p", "tiny", "true").Must(t)
+	r := tr.Command("-p", "tiny", "true").Must(t)
 	equal(t, "standard error", r.Stderr, "")
-	harness.Write(t, elsewhere.root, map[string]string{"build/end": ""})
+	elsewhere.Write(t, map[string]string{"build/end": ""})
 	if code, _, _ := l.wait(t, time.Now()); code != 0 {
 		t.Errorf("status %d", code)
 	}
@@ -93,7 +93,7 @@ func TestABuildFolderThatAnotherPlatformWroteLastIsSaid(t *testing.T) {
 		{"other", "caisson: other: build/ was last written by tiny\n"}, {"other", ""},
 		{"tiny", "caisson: tiny: build/ was last written by other\n"},
 	} {
-		equal(t, "standard error on "+step.platform, tr.command("-p", step.platform, "true").Must(t).Stderr, step.says)
+		equal(t, "standard error on "+step.platform, tr.Command("-p", step.platform, "true").Must(t).Stderr, step.says)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestLogsPrintWhatARunPrinted(t *testing.T) {
 	if _, err := (pattern{}).Read(binary); err != nil {
 		t.Fatal(err)
 	}
-	harness.Write(t, tr.root, map[string]string{"binary": string(binary)})
+	tr.Write(t, map[string]string{"binary": string(binary)})
 	tr.must(t, "-p", "tiny", "-b")
 
 	if r := tr.run(t, "logs"); r.Code != 125 || !strings.Contains(r.Stderr, "no run yet") {
@@ -135,12 +135,12 @@ func TestTheLogOfALiveRunCanBeRead(t *testing.T) {
 	l.expect(t, "ready")
 	var id string
 	for _, row := range tr.rows(t) {
-		if strings.HasSuffix(row, tr.root) {
+		if strings.HasSuffix(row, tr.Root) {
 			id, _, _ = strings.Cut(row, " ")
 		}
 	}
 	equal(t, "the log", tr.must(t, "logs", id), "first words\nready\n")
-	harness.Write(t, tr.root, map[string]string{"build/end": ""})
+	tr.Write(t, map[string]string{"build/end": ""})
 	l.wait(t, time.Now())
 	equal(t, "the log", tr.must(t, "logs", id), "first words\nready\nbye\n")
 }
@@ -174,7 +174,7 @@ func TestTheRecordsOfRunsAreClosedToOthers(t *testing.T) {
 	tr := coldTree(t, nil)
 	tr.must(t, "-p", "tiny", "true")
 	for _, path := range []string{"", "runs"} {
-		info, err := os.Stat(filepath.Join(tr.store, path))
+		info, err := os.Stat(filepath.Join(tr.Store, path))
 		if err != nil {
 			t.Fatal(err)
 		}

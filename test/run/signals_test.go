@@ -88,7 +88,7 @@ func TestSleepEndsWithinHalfASecondOfAnInterrupt(t *testing.T) {
 	t.Run("before it begins", func(t *testing.T) {
 		l := tr.start(t, "-p", "tiny", "sleep", "1000")
 		// From the moment when the run is known, and not only when its command is.
-		if !harness.Eventually(patience, func() bool { return strings.Contains(tr.must(t, "ps"), tr.root) }) {
+		if !harness.Eventually(patience, func() bool { return strings.Contains(tr.must(t, "ps"), tr.Root) }) {
 			t.Fatal("the run is not in ps")
 		}
 		start := time.Now()
@@ -165,7 +165,7 @@ wait`
 	if code, _, _ := l.wait(t, time.Now()); code != 143 {
 		t.Errorf("status %d", code)
 	}
-	b, err := os.ReadFile(filepath.Join(tr.root, "build", "ends"))
+	b, err := os.ReadFile(filepath.Join(tr.Root, "build", "ends"))
 	if err != nil || strings.Count(string(b), "clean") != 2 {
 		t.Errorf("not all processes could clean up: %q %v", b, err)
 	}
@@ -231,7 +231,7 @@ func TestAnInterruptedMakeLeavesNoTruncatedTarget(t *testing.T) {
 
 func targets(t *testing.T, tr tree) (whole, truncated int) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(tr.root, "out", "*"))
+	paths, err := filepath.Glob(filepath.Join(tr.Root, "out", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package run
 
 import (
 	"testing"
-
-	"caisson/test/harness"
 )
 
 func TestTheExitStatusIsTheCommandsOwn(t *testing.T) {
@@ -79,12 +77,12 @@ func TestWordsAfterTwoHyphensAreTheCommand(t *testing.T) {
 
 func TestTheDefaultCommandIsTheBuildFunction(t *testing.T) {
 	tr := newTree(t, nil)
-	r := tr.command("-p", "tiny").Must(t)
+	r := tr.Command("-p", "tiny").Must(t)
 	equal(t, "standard output", r.Stdout, "")
 	contains(t, r.Stderr, "caisson: tiny: done in ")
 	equal(t, "build/out", tr.sh(t, "cat /work/demo/build/out"), "built\n")
 
-	harness.Write(t, tr.root, map[string]string{"ci/docker/runtime_functions.sh": "#!/bin/sh\nbuild_tiny() { echo half-way; return 9; }\n\"$@\"\n"})
+	tr.Write(t, map[string]string{"ci/docker/runtime_functions.sh": "#!/bin/sh\nbuild_tiny() { echo half-way; return 9; }\n\"$@\"\n"})
 	r = tr.run(t, "-p", "tiny")
 	if r.Code != 9 || r.Stdout != "half-way\n" {
 		t.Errorf("status %d, output %q\n%s", r.Code, r.Stdout, r.Stderr)

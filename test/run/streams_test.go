@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,18 +20,18 @@ import (
 func TestStandardInputReachesTheCommand(t *testing.T) {
 	tr := newTree(t, nil)
 	t.Run("from a pipe", func(t *testing.T) {
-		c := tr.command("-p", "tiny", "sh", "-c", "read first; echo first: $first; cat")
+		c := tr.Command("-p", "tiny", "sh", "-c", "read first; echo first: $first; cat")
 		c.Stdin = "one\ntwo\nno newline"
 		equal(t, "output", c.Must(t).Stdout, "first: one\ntwo\nno newline")
 	})
 	t.Run("from a file, of which it takes no more than it reads", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "lines")
+		path := filepath.Join(harness.TempDir(t), "lines")
 		if err := os.WriteFile(path, []byte("one\ntwo\nthree\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		line := strings.Join([]string{harness.Caisson(t), "-p tiny sh -c 'read x; echo got $x'; cat"}, " ")
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
-		cmd.Dir, cmd.Env = tr.root, tr.command().Cmd(t.Context(), t).Env
+		cmd := tr.Command().Cmd(t.Context(), t)
+		cmd.Args = []string{"sh", "-c", cmd.Path + " -p tiny sh -c 'read x; echo got $x'; cat"}
+		cmd.Path = "/bin/sh"
 		in, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +48,7 @@ func TestStandardInputReachesTheCommand(t *testing.T) {
 		equal(t, "output", tr.sh(t, "cat; echo end"), "end\n")
 	})
 	t.Run("100 MB", func(t *testing.T) {
-		cmd := tr.command("-p", "tiny", "sha256sum").Cmd(t.Context(), t)
+		cmd := tr.Command("-p", "tiny", "sha256sum").Cmd(t.Context(), t)
 		sum := sha256.New()
 		cmd.Stdin = io.TeeReader(io.LimitReader(pattern{}, 100<<20), sum)
 		out, err := cmd.Output()
@@ -74,7 +73,7 @@ func TestAHundredMegabytesThroughStandardOutputArriveUnchanged(t *testing.T) {
 	tr := coldTree(t, nil) // the log is as large
 	const script = "head -c 104857600 /dev/urandom > /tmp/x; sha256sum < /tmp/x | cut -c 1-64 >&2; cat /tmp/x"
 	tr.must(t, "-p", "tiny", "-b")
-	cmd := tr.command("-p", "tiny", "sh", "-c", script).Cmd(t.Context(), t)
+	cmd := tr.Command("-p", "tiny", "sh", "-c", script).Cmd(t.Context(), t)
 	sum, errs := sha256.New(), bytes.Buffer{}
 	size := &counter{to: sum}
 	cmd.Stdout, cmd.Stderr = size, &errs
@@ -115,7 +114,7 @@ func TestACommandEndsWhenItsReaderIsGone(t *testing.T) {
 	tr.must(t, "-p", "tiny", "-b")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := tr.command("-p", "tiny", "yes").Cmd(ctx, t)
+	cmd := tr.Command("-p", "tiny", "yes").Cmd(ctx, t)
 	out, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -52,14 +52,17 @@ func (tr tree) startUnread(t *testing.T, args ...string) *terminal {
 	if err == nil {
 		err = pty.Setsize(master, &pty.Winsize{Rows: 30, Cols: 90})
 	}
+	if err == nil { // as who logs in owns the terminal
+		err = tty.Chown(harness.Runner().UID, -1)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	term := &terminal{t: t, cmd: tr.command(args...).Cmd(ctx, t), master: master, tty: tty}
+	term := &terminal{t: t, cmd: tr.Command(args...).Cmd(ctx, t), master: master, tty: tty}
 	term.before = term.modes()
 	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = tty, tty, tty
-	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	term.cmd.SysProcAttr.Setsid, term.cmd.SysProcAttr.Setctty = true, true
 	if err := term.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +165,7 @@ func TestANewSizeOfTheTerminalReachesTheCommand(t *testing.T) {
 		}
 		term.expect(map[uint16]string{50: "50 132\n", 10: "10 40\n"}[size.Rows])
 	}
-	harness.Write(t, tr.root, map[string]string{"build/stop": ""})
+	tr.Write(t, map[string]string{"build/stop": ""})
 	term.ends(0)
 }
 
@@ -176,7 +179,7 @@ func TestATypedInterruptGoesToTheProgramAndNotToCaisson(t *testing.T) {
 	}
 	term.keys("\x03")
 	term.expect("interrupted\n")
-	harness.Write(t, tr.root, map[string]string{"build/stop": ""})
+	tr.Write(t, map[string]string{"build/stop": ""})
 	term.ends(6)
 
 	term = tr.startTerminal(t, "-p", "tiny", "-i", "sh", "-c", `echo ready; exec sleep 1000`)

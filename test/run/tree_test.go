@@ -25,48 +25,43 @@ const tools = "FROM debian:bookworm\n" +
 	"RUN apt-get update && apt-get install -y --no-install-recommends make sudo \\\n" +
 	" && echo 'ALL ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/all\n"
 
-// tree is a project and the store that it is run with.
-type tree struct {
-	root, store string
-	env         []string
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// tree is a project and what it is run with.
+type tree struct{ harness.Tree }
 
 // newTree makes a project named demo with these files beside those of harness.Project.
 func newTree(t *testing.T, files map[string]string) tree {
 	t.Helper()
-	return tree{
-		root: harness.Project(t, "demo", files), store: harness.Store(t),
-		env: []string{"CCACHE_DIR=" + filepath.Join(t.TempDir(), "ccache")},
-	}
+	return tree{harness.NewTree(t, files)}
 }
 
 // coldTree is a tree with a store of its own, for tests that look into it.
 func coldTree(t *testing.T, files map[string]string) tree {
 	t.Helper()
 	tr := newTree(t, files)
-	tr.store = harness.ColdStore(t)
+	tr.Store = harness.ColdStore(t)
 	return tr
 }
 
 // with is the tree with more in the environment.
-func (tr tree) with(env ...string) tree {
-	tr.env = append(tr.env[:len(tr.env):len(tr.env)], env...)
-	return tr
-}
+func (tr tree) with(env ...string) tree { return tree{tr.With(env...)} }
 
-func (tr tree) command(args ...string) harness.Command {
-	return harness.Command{Dir: tr.root, Store: tr.store, Env: tr.env, Args: args}
+// owned is the tree as the tester's, who calls caisson.
+func (tr tree) owned(t *testing.T) tree {
+	t.Helper()
+	return tree{tr.Owned(t)}
 }
 
 func (tr tree) run(t *testing.T, args ...string) harness.Result {
 	t.Helper()
-	return tr.command(args...).Run(t)
+	return tr.Command(args...).Run(t)
 }
 
 // must runs a command that has to succeed and returns its standard output.
 func (tr tree) must(t *testing.T, args ...string) string {
 	t.Helper()
-	return tr.command(args...).Must(t).Stdout
+	return tr.Must(t, args...).Stdout
 }
 
 // sh runs a shell script on the small platform and returns its standard output.
@@ -90,7 +85,7 @@ func (l *live) said() string { return l.stderr.String() }
 func (tr tree) start(t *testing.T, args ...string) *live {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	l := &live{cmd: tr.command(args...).Cmd(ctx, t)}
+	l := &live{cmd: tr.Command(args...).Cmd(ctx, t)}
 	l.cmd.Stderr = &l.stderr
 	out, err := l.cmd.StdoutPipe()
 	if err == nil {
