@@ -13,7 +13,7 @@ short)
 	"$GO" test -timeout 20m ./cmd/... ./internal/...
 	"$GO" test -timeout 20m -p 1 ./test/table ./test/machines/... ./bench/...
 	# shellcheck disable=SC2046 # a list of words
-	"$GO" run ./test/table -o .build/test/table.txt -- -timeout 20m -p 1 $("$GO" list ./test/... | grep -v -e /table -e /machines)
+	"$GO" run ./test/table -together -o .build/test/table.txt -- -timeout 20m -p 1 $("$GO" list ./test/... | grep -v -e /table -e /machines)
 	;;
 faults) CAISSON_FAULTS=full "$GO" run ./test/table -v -o .build/test/faults.txt -- -count 1 -timeout 60m ./test/faults ;;
 machines) CAISSON_MACHINES=full "$GO" test -count 1 -timeout 30m -v ./test/machines/... ;;

@@ -96,16 +96,16 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 			return 0, err
 		}
 	}
+	secrets, err := takeSecrets(r.Secrets)
+	if err != nil {
+		return 0, err
+	}
 	e, err := s.openEngine()
 	if err != nil {
 		return 0, err
 	}
 	defer e.Close()
 	user := run.Caller()
-	secrets, err := readSecrets(r.Secrets, os.LookupEnv)
-	if err != nil {
-		return 0, err
-	}
 	img, err := s.image(e, p, pl, r, user, secrets)
 	if err != nil || r.BuildOnly {
 		return 0, err

@@ -210,17 +210,22 @@ func (a SSHAgent) check(dir string, getenv func(string) (string, bool)) (SSHAgen
 	return a, nil
 }
 
-// readSecrets reads the values, once.
-func readSecrets(secrets []values.Secret, getenv func(string) (string, bool)) (all []engine.Secret, err error) {
+// takeSecrets reads the values, once, and takes them out of this process's environment: what it starts does not have them.
+// So it comes before anything is started.
+func takeSecrets(secrets []values.Secret) (all []engine.Secret, err error) {
 	for _, s := range secrets {
-		value, fromEnv := getenv(s.Env)
-		content := []byte(value)
-		if s.Env == "" || !fromEnv {
+		content := []byte(os.Getenv(s.Env))
+		if s.Env == "" {
 			if content, err = os.ReadFile(s.Path); err != nil {
 				return nil, fmt.Errorf("the secret %s: %w", s.ID, err)
 			}
 		}
 		all = append(all, engine.Secret{ID: s.ID, Value: content})
+	}
+	for _, s := range secrets {
+		if s.Env != "" {
+			os.Unsetenv(s.Env)
+		}
 	}
 	return all, nil
 }

@@ -1,10 +1,11 @@
-// Command table runs tests of the whole program in both modes, one after the other, and shows them as one table: a row
-// for each test, a column for each mode. It prints of failed tests what they printed, as go test does.
+// Command table runs tests of the whole program in both modes and shows them as one table: a row for each test, a column
+// for each mode. It prints of failed tests what they printed, as go test does.
 //
-// usage: go run ./test/table [-v] [-o FILE] [arguments of go test]
+// usage: go run ./test/table [-v] [-together] [-o FILE] [arguments of go test]
 //
-//	-v       print what all tests print
-//	-o FILE  write the table there, too
+//	-v         print what all tests print
+//	-together  both modes at once: each line of what they print begins with the mode's name
+//	-o FILE    write the table there, too
 package main
 
 import (
@@ -14,21 +15,32 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 )
 
-// modes are the values of CAISSON_TEST_AS, in the order in which they run.
+// modes are the values of CAISSON_TEST_AS.
 var modes = []string{"root", "user"}
 
 func main() {
 	verbose := flag.Bool("v", false, "print what all tests print")
+	together := flag.Bool("together", false, "run both modes at once")
 	file := flag.String("o", "", "write the table to this `file`, too")
 	flag.Parse()
 	t := &table{}
 	failed := false
-	for _, mode := range modes {
-		fmt.Printf("=== as %s\n", mode)
-		if err := run(t, mode, *verbose, flag.Args()); err != nil {
-			fmt.Fprintf(os.Stderr, "go test as %s: %v\n", mode, err)
+	errs := make([]error, len(modes))
+	var wg sync.WaitGroup
+	var out sync.Mutex
+	for i, mode := range modes {
+		wg.Go(func() { errs[i] = run(t, mode, &prefixed{w: os.Stdout, mu: &out, prefix: mode + ": "}, *verbose, flag.Args()) })
+		if !*together {
+			wg.Wait()
+		}
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "go test as %s: %v\n", modes[i], err)
 			failed = true
 		}
 	}
@@ -42,7 +54,7 @@ func main() {
 }
 
 // run runs go test in one mode and notes the results in the table.
-func run(t *table, mode string, verbose bool, args []string) error {
+func run(t *table, mode string, to io.Writer, verbose bool, args []string) error {
 	goTool := os.Getenv("GO")
 	if goTool == "" {
 		goTool = "go"
@@ -57,7 +69,7 @@ func run(t *table, mode string, verbose bool, args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	c := &collector{mode: mode, table: t, out: os.Stdout, verbose: verbose, open: map[name]bool{}, said: map[name][]string{}}
+	c := &collector{mode: mode, table: t, out: to, verbose: verbose, open: map[name]bool{}, said: map[name][]string{}}
 	readErr := c.read(out)
 	if readErr != nil {
 		_, _ = io.Copy(io.Discard, out) // what ends it ends

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"text/tabwriter"
 )
 
@@ -19,9 +20,12 @@ type table struct {
 	packages []string
 	tests    map[string][]string // by package
 	results  map[string]map[name]result
+	mu       sync.Mutex // held by add
 }
 
 func (t *table) add(mode string, n name, r result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.results == nil {
 		t.results, t.tests = map[string]map[name]result{}, map[string][]string{}
 	}

@@ -86,8 +86,9 @@ func pureV2() bool {
 	return unix.Statfs(cgroupRoot, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
 }
 
-// parentFor returns the cgroup, own or the nearest above it, whose children can have these controllers: they are enabled
-// for its children, or can be, since it has no processes of its own (cgroups(7), "no internal processes").
+// parentFor returns the cgroup, own or the nearest above it, in which a cgroup with these controllers can be made. It has no
+// processes of its own (cgroups(7), "no internal processes"): for some controllers the kernel does not insist on that, but
+// then gives its children threads instead of processes.
 func parentFor(root, own string, need []string) (string, error) {
 	var last error
 	for dir := own; ; dir = filepath.Dir(dir) {
@@ -111,6 +112,9 @@ func enable(dir string, need []string) error {
 			return fmt.Errorf("no cgroup can be made in %s: %w", dir, err)
 		}
 	}
+	if err := isFree(dir); err != nil {
+		return err
+	}
 	missing, err := lacking(filepath.Join(dir, "cgroup.subtree_control"), need)
 	if err != nil || len(missing) == 0 {
 		return err
@@ -122,9 +126,24 @@ func enable(dir string, need []string) error {
 	if len(absent) > 0 {
 		return fmt.Errorf("%s has no controller for %s", dir, strings.Join(absent, ", "))
 	}
-	err = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+strings.Join(missing, " +")), 0o644)
-	if errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("%s has processes of its own, so cgroups in it cannot have limits", dir)
+	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+strings.Join(missing, " +")), 0o644)
+}
+
+// isFree returns an error for a cgroup with processes of its own. The topmost one may have them; it alone has no type.
+func isFree(dir string) error {
+	kind, err := os.ReadFile(filepath.Join(dir, "cgroup.type"))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if kind := strings.TrimSpace(string(kind)); kind != "domain" {
+		return fmt.Errorf("%s is for threads (%s), so cgroups in it cannot have limits", dir, kind)
+	}
+	processes, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err == nil && len(processes) > 0 {
+		err = fmt.Errorf("%s has processes of its own, so cgroups in it cannot have limits", dir)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,7 +17,9 @@ import (
 // aCgroup is a folder as cgroup v2 shows it.
 type aCgroup struct {
 	controllers, enabled string
-	closed               bool // to its user
+	closed               bool   // to its user
+	processes            string // as cgroup.procs lists them
+	kind                 string // "" is domain
 }
 
 // cgroupTree makes folders that look like cgroups, for an ordinary user.
@@ -31,9 +34,13 @@ func cgroupTree(t *testing.T, cgroups map[string]aCgroup) string {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for name, text := range map[string]string{
-			"cgroup.procs": "", "cgroup.controllers": c.controllers + "\n", "cgroup.subtree_control": c.enabled + "\n",
-		} {
+		files := map[string]string{
+			"cgroup.procs": c.processes, "cgroup.controllers": c.controllers + "\n", "cgroup.subtree_control": c.enabled + "\n",
+		}
+		if path != "/" {
+			files["cgroup.type"] = cmp.Or(c.kind, "domain") + "\n"
+		}
+		for name, text := range files {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -77,6 +84,7 @@ func asOrdinary(t *testing.T, f func()) {
 
 func TestTheParentOfARunsCgroupIsTheNearestThatCanGiveLimits(t *testing.T) {
 	const all = "cpu memory pids"
+	top := aCgroup{controllers: all, enabled: all, closed: true, processes: "1\n"}
 	for name, c := range map[string]struct {
 		cgroups   map[string]aCgroup
 		own       string
@@ -84,31 +92,47 @@ func TestTheParentOfARunsCgroupIsTheNearestThatCanGiveLimits(t *testing.T) {
 		written   string // to the parent's cgroup.subtree_control
 	}{
 		"its own, where all are enabled already": {
-			cgroups: map[string]aCgroup{"/": {all, all, false}, "/a": {all, "io memory pids", false}},
+			cgroups: map[string]aCgroup{"/": {controllers: all, enabled: all}, "/a": {controllers: all, enabled: "io memory pids"}},
 			own:     "/a", want: "/a",
 		},
 		"its own, where what is missing can be enabled": {
-			cgroups: map[string]aCgroup{"/": {all, all, true}, "/a": {all, "pids", false}},
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all, enabled: "pids"}},
 			own:     "/a", want: "/a", written: "+memory",
 		},
 		"the one above, where its own has no controllers": {
-			cgroups: map[string]aCgroup{"/": {all, all, true}, "/a": {all, "", false}, "/a/b": {"", "", false}},
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all}, "/a/b": {}},
 			own:     "/a/b", want: "/a", written: "+memory +pids",
 		},
+		"the one above, where its own has processes": {
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all, enabled: all}, "/a/b": {controllers: all, processes: "7\n"}},
+			own:     "/a/b", want: "/a",
+		},
+		"the topmost, which may have processes": {
+			cgroups: map[string]aCgroup{"/": {controllers: all, enabled: all, processes: "1\n"}, "/a": {controllers: all, processes: "7\n"}},
+			own:     "/a", want: "/",
+		},
 		"the one above, where its own belongs to somebody else": {
-			cgroups: map[string]aCgroup{"/": {all, all, true}, "/a": {all, all, false}, "/a/b": {all, all, true}},
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all, enabled: all}, "/a/b": {controllers: all, enabled: all, closed: true}},
 			own:     "/a/b", want: "/a",
 		},
 		"none, where nothing is delegated": {
-			cgroups: map[string]aCgroup{"/": {all, all, true}, "/a": {all, all, true}},
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all, enabled: all, closed: true}},
 			own:     "/a", err: "no cgroup can be made in ROOT/a: permission denied",
 		},
 		"none, where a controller is not delegated": {
-			cgroups: map[string]aCgroup{"/": {all, "memory", true}, "/a": {"memory", "", false}},
+			cgroups: map[string]aCgroup{"/": {controllers: all, enabled: "memory", closed: true}, "/a": {controllers: "memory"}},
 			own:     "/a", err: "ROOT/a has no controller for pids",
 		},
+		"none, where processes lie in the delegated one": {
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all, processes: "7\n"}},
+			own:     "/a", err: "ROOT/a has processes of its own, so cgroups in it cannot have limits",
+		},
+		"none, where it is for threads": {
+			cgroups: map[string]aCgroup{"/": top, "/a": {controllers: all, kind: "domain threaded"}},
+			own:     "/a", err: "ROOT/a is for threads (domain threaded), so cgroups in it cannot have limits",
+		},
 		"none, where its own is not there": {
-			cgroups: map[string]aCgroup{"/": {all, all, true}},
+			cgroups: map[string]aCgroup{"/": top},
 			own:     "/gone", err: "no cgroup can be made in ROOT/gone: no such file or directory",
 		},
 	} {
