@@ -38,6 +38,8 @@ func bare(t testing.TB, caisson harness.Command, platform string) contender {
 	spec.Process.Args = []string{"true"}
 	spec.Root.Path = rootfs
 	spec.Linux.CgroupsPath += "-bare"
+	// caisson's sandbox has the network namespace, and runc finds itself in it.
+	spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	b, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)

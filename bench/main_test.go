@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"caisson/test/harness"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -43,6 +45,9 @@ func enterOwnMounts() error {
 		return err
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return err
+	}
+	if err := harness.AddTester(); err != nil {
 		return err
 	}
 	return syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), ownMounts+"=1"))

@@ -51,7 +51,7 @@ func notMeasured(t testing.TB, what, against, limit, why string) {
 }
 
 // comparisons is the number of rows of a complete measurement.
-const comparisons = 7
+const comparisons = 14
 
 //go:embed results.tmpl
 var resultsText string

@@ -74,12 +74,16 @@ type Command struct {
 // to. Its environment is the caller's without what would change caisson's behaviour.
 func (c Command) Cmd(ctx context.Context, t testing.TB) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, Caisson(t), c.Args...)
-	cmd.Dir = c.Dir
 	who := c.As
 	if who.Name == "" {
 		who = Runner()
 	}
+	program := Caisson(t)
+	if who != Superuser {
+		program = reachable()
+	}
+	cmd := exec.CommandContext(ctx, program, c.Args...)
+	cmd.Dir = c.Dir
 	cmd.Env = append(environment(who), "CAISSON_STORE="+c.Store, "CCACHE_DIR="+filepath.Join(kept(), "ccache"))
 	cmd.Env = append(cmd.Env, c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -105,7 +109,7 @@ func environment(who User) (env []string) {
 		for _, name := range []string{"HOME", "USER", "LOGNAME", "MAIL"} {
 			mine[name] = true
 		}
-		env = []string{"HOME=" + testerHome(), "USER=" + who.Name, "LOGNAME=" + who.Name}
+		env = []string{"HOME=" + TesterHome(), "USER=" + who.Name, "LOGNAME=" + who.Name}
 	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")

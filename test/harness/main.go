@@ -26,7 +26,8 @@ func homes() string {
 	return "/home"
 }
 
-func testerHome() string { return filepath.Join(homes(), Tester.Name) }
+// TesterHome is the home of Tester where AddTester has made it.
+func TesterHome() string { return filepath.Join(homes(), Tester.Name) }
 
 // reachable is the program under test where the tester can start it: a checkout may lie where others cannot go.
 func reachable() string { return filepath.Join(homes(), "caisson") }
@@ -58,12 +59,21 @@ func enterMachine() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
+	if err := AddTester(); err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), insideVariable+"=1"))
+}
+
+// AddTester makes the people of the tests known, and gives them a home, in the mount namespace of this thread, which must be
+// the test's own.
+func AddTester() error {
 	for _, step := range []func() error{reachTemp, makeHome, makePeople} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	return syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), insideVariable+"=1"))
+	return nil
 }
 
 // reachTemp checks that an ordinary user can enter the folder of temporary files.
@@ -97,13 +107,13 @@ func makeHome() error {
 	if err := unix.Mount("tmpfs", homes(), "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mount a folder of homes: %w", err)
 	}
-	if err := os.Mkdir(testerHome(), 0o755); err != nil {
+	if err := os.Mkdir(TesterHome(), 0o755); err != nil {
 		return err
 	}
 	if err := os.WriteFile(reachable(), nil, 0o755); err != nil {
 		return err
 	}
-	for target, source := range map[string]string{testerHome(): home, reachable(): bin} {
+	for target, source := range map[string]string{TesterHome(): home, reachable(): bin} {
 		if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", target, err)
 		}
@@ -120,7 +130,7 @@ func makePeople() error {
 	own := fmt.Sprintf("%s:%d:65536\n", Tester.Name, subordinate)
 	var passwd, group string
 	for _, u := range []User{Tester, Newcomer} {
-		passwd += fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", u.Name, u.UID, u.GID, testerHome())
+		passwd += fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", u.Name, u.UID, u.GID, TesterHome())
 		group += fmt.Sprintf("%s:x:%d:\n", u.Name, u.GID)
 	}
 	for file, more := range map[string]string{"/etc/passwd": passwd, "/etc/group": group, "/etc/subuid": own, "/etc/subgid": own} {

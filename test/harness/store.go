@@ -17,7 +17,7 @@ const (
 // kept is the folder of what serves all tests of this mode and the next ones. In mode user it is the tester's home.
 func kept() string {
 	if Rootless() {
-		return testerHome()
+		return TesterHome()
 	}
 	return filepath.Join(Root(), ".build", "test")
 }
