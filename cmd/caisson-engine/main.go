@@ -27,6 +27,14 @@ import (
 var version = "dev"
 
 func main() {
+	if os.Args[0] == builder.GitName {
+		code, err := builder.Git(os.Args[1:])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 125
+		}
+		os.Exit(code)
+	}
 	if len(os.Args) == 2 && os.Args[1] == "--version" {
 		fmt.Println(version)
 		return

@@ -7,4 +7,9 @@ import (
 	"caisson/internal/lifeline/initd"
 )
 
-func main() { os.Exit(initd.Run()) }
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == initd.StepWord {
+		os.Exit(initd.Step(os.Args[2:]))
+	}
+	os.Exit(initd.Run())
+}

@@ -96,7 +96,8 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 			return 0, err
 		}
 	}
-	secrets, err := takeSecrets(r.Secrets)
+	user := run.Caller()
+	secrets, err := takeSecrets(r.Secrets, user)
 	if err != nil {
 		return 0, err
 	}
@@ -105,7 +106,6 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 		return 0, err
 	}
 	defer e.Close()
-	user := run.Caller()
 	img, err := s.image(e, p, pl, r, user, secrets)
 	if err != nil || r.BuildOnly {
 		return 0, err
@@ -181,7 +181,7 @@ func (s *session) image(e *embedded.Engine, p *project.Project, pl project.Platf
 		CacheDir:   cacheDir, Planner: e.Plan, NoCache: r.NoCache, Pull: r.Pull, Tries: r.Retries, Progress: string(s.term.Mode()),
 		ReadFile: func(path string) (text []byte, err error) {
 			err = ascaller.Do(user.UID, user.GID, user.Groups(), func() (err error) {
-				text, err = os.ReadFile(path)
+				text, err = image.ReadRegular(path)
 				return err
 			})
 			return text, err

@@ -13,6 +13,8 @@ import (
 
 	"caisson/internal/engine"
 	"caisson/internal/project/values"
+	"caisson/internal/run"
+	"caisson/internal/view/ascaller"
 )
 
 // SSHAgent is an SSH agent of the caller that image builds may use.
@@ -212,13 +214,22 @@ func (a SSHAgent) check(dir string, getenv func(string) (string, bool)) (SSHAgen
 
 // takeSecrets reads the values, once, and takes them out of this process's environment: what it starts does not have them.
 // So it comes before anything is started.
-func takeSecrets(secrets []values.Secret) (all []engine.Secret, err error) {
+func takeSecrets(secrets []values.Secret, user run.User) (all []engine.Secret, err error) {
 	for _, s := range secrets {
 		content := []byte(os.Getenv(s.Env))
-		if s.Env == "" {
-			if content, err = os.ReadFile(s.Path); err != nil {
-				return nil, fmt.Errorf("the secret %s: %w", s.ID, err)
-			}
+		read := func() (err error) {
+			content, err = os.ReadFile(s.Path)
+			return err
+		}
+		switch {
+		case s.Env != "":
+		case s.OfProject:
+			err = ascaller.Do(user.UID, user.GID, user.Groups(), read)
+		default:
+			err = read()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the secret %s: %w", s.ID, err)
 		}
 		all = append(all, engine.Secret{ID: s.ID, Value: content})
 	}

@@ -167,11 +167,11 @@ func TestFlagsWinOverCaissonYaml(t *testing.T) {
 		{"neither says anything", nil, config.Settings{}, request(func(r *Run) { r.Network = "private" })},
 		{"the file alone", nil, file, request(func(r *Run) {
 			r.Network, r.Memory, r.CPUs, r.PIDs = "none", 8<<20, 2, 5
-			r.Secrets = []values.Secret{{ID: "a", Path: dir + "/file"}}
+			r.Secrets = []values.Secret{{ID: "a", Path: dir + "/file", OfProject: true}}
 		})},
 		{"both", words("--network host --memory 9m --cpus 1 --pids 6 --secret id=b,env=EMPTY"), file, request(func(r *Run) {
 			r.Network, r.Memory, r.CPUs, r.PIDs = "host", 9<<20, 1, 6
-			r.Secrets = []values.Secret{{ID: "a", Path: dir + "/file"}, {ID: "b", Env: "EMPTY"}}
+			r.Secrets = []values.Secret{{ID: "a", Path: dir + "/file", OfProject: true}, {ID: "b", Env: "EMPTY"}}
 		})},
 	} {
 		t.Run(test.name, func(t *testing.T) {

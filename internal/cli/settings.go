@@ -50,6 +50,7 @@ func consented(secrets []values.Secret, root string) (kept []values.Secret, err 
 			return nil, no
 		}
 		if no == nil {
+			s.OfProject = true
 			kept = append(kept, s)
 		}
 	}

@@ -30,7 +30,7 @@ type Request struct {
 	CPU        string            // the processor that emulators are to be, "" for the one they choose
 	CacheDir   string
 	Planner    Planner
-	ReadFile   func(path string) ([]byte, error) // of the Dockerfile, nil is os.ReadFile
+	ReadFile   func(path string) ([]byte, error) // of the Dockerfile, nil is ReadRegular
 	NoCache    bool                              // build every step anew
 	Pull       bool                              // resolve bases anew
 	Tries      int
@@ -56,7 +56,7 @@ type Notify struct {
 func Ensure(ctx context.Context, b Builder, r Request, n Notify) (img engine.Image, built bool, err error) {
 	read := r.ReadFile
 	if read == nil {
-		read = os.ReadFile
+		read = ReadRegular
 	}
 	plan, text, err := LoadPlan(ctx, r.CacheDir, r.Dockerfile, read, r.Planner)
 	if err != nil {

@@ -30,6 +30,9 @@ func (p Plan) Architectures(target string, args map[string]string, platform stri
 			continue
 		}
 		is, err := emulator.Parse(platforms[i])
+		if err == nil && froms[i].stage < 0 && froms[i].platform != "" {
+			err = fits(froms[i].base, is, baseArch)
+		}
 		if err == nil && is.OS != "linux" {
 			err = fmt.Errorf("platform %s cannot run here: images are for Linux", is)
 		}
@@ -58,11 +61,29 @@ func stagePlatform(f from, earlier []string, platform string, baseArch func(stri
 		return platform
 	}
 	archs := strings.Split(baseArch(f.base), ",")
-	wanted, err := emulator.Parse(platform)
-	for _, arch := range archs {
-		if is, parseErr := emulator.Parse(arch); err == nil && parseErr == nil && is.OS == wanted.OS && is.Architecture == wanted.Architecture {
-			return platform
-		}
+	if wanted, err := emulator.Parse(platform); err == nil && isAmong(wanted, archs) {
+		return platform
 	}
 	return archs[0]
+}
+
+// isAmong says whether one of the architectures of a base is the wanted platform's. Variants are not compared.
+func isAmong(wanted emulator.Platform, archs []string) bool {
+	return slices.ContainsFunc(archs, func(arch string) bool {
+		is, err := emulator.Parse(arch)
+		return err == nil && is.OS == wanted.OS && is.Architecture == wanted.Architecture
+	})
+}
+
+// fits refuses a base of the store that is for other processors than its FROM asks for: BuildKit takes it all the same.
+func fits(base string, wanted emulator.Platform, baseArch func(string) string) error {
+	if baseArch == nil || baseArch(base) == "" {
+		return nil
+	}
+	archs := baseArch(base)
+	if isAmong(wanted, strings.Split(archs, ",")) {
+		return nil
+	}
+	return fmt.Errorf("this base of the store is for %s, not for %s: leave --platform out, or add one that is with `caisson base add`",
+		archs, wanted)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,7 +16,7 @@ import (
 // https://docs.docker.com/build/concepts/context/#dockerignore-files
 func readIgnore(contextDir, dockerfile string) ([]string, error) {
 	for _, path := range []string{dockerfile + ".dockerignore", filepath.Join(contextDir, ".dockerignore")} {
-		text, err := os.ReadFile(path)
+		text, err := ReadRegular(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,9 +34,33 @@ func Loopback() error {
 	var b batch
 	b.up("bring up the loopback device", loIndex, 0)
 	if err := b.do(); err != nil {
-		return fmt.Errorf("private network: %w", err)
+		return fmt.Errorf("private network: %w%s", err, rightsHint(err))
 	}
+	openToUsers()
 	return nil
+}
+
+// openToUsers lets everybody in this network namespace listen on any port and ping, as Docker does: both are its own.
+// Where /proc/sys is read-only it stays as it is.
+func openToUsers() {
+	_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0)
+	_ = os.WriteFile("/proc/sys/net/ipv4/ping_group_range", fmt.Appendf(nil, "0 %d", lastGroup()), 0)
+}
+
+// lastGroup is the largest group id that this user namespace has, as far as the kernel takes it for a range of groups.
+func lastGroup() int {
+	b, err := os.ReadFile("/proc/self/gid_map")
+	if err != nil {
+		return 0
+	}
+	last := 0
+	for line := range strings.Lines(string(b)) {
+		var inside, outside, count int
+		if _, err := fmt.Sscan(line, &inside, &outside, &count); err == nil {
+			last = max(last, inside+count-1)
+		}
+	}
+	return min(last, math.MaxInt32)
 }
 
 // Up sets up the new network namespace of this thread, which is locked and has CAP_NET_ADMIN and CAP_NET_RAW there, and
@@ -61,6 +87,7 @@ func Up() (*os.File, error) {
 		}
 		return nil, fmt.Errorf("private network: %w%s", err, rightsHint(err))
 	}
+	openToUsers()
 	link, err := openLink()
 	if err != nil {
 		return nil, fmt.Errorf("private network: open a packet socket: %w", err)

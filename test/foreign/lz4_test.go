@@ -23,7 +23,7 @@ func TestAProgramIsCompiledAndRunEmulatedAndSudoWorks(t *testing.T) {
 	tr = tr.Owned(t)
 	tr.Must(t, "-p", "armv7", "gcc", "-o", "/work/build/hello", "/work/demo/hello.c")
 	equal(t, tr.Must(t, "-p", "armv7", "/work/build/hello").Stdout, "4\n")
-	contains(t, command(t, tr.Root, "file", "-b", "build/hello"), "ARM", "EABI5")
+	contains(t, harness.Program(t, tr.Root, "file", "-b", "build/hello"), "ARM", "EABI5")
 	equal(t, tr.Must(t, "-p", "armv7", "sh", "-c", "id -u; sudo id -u").Stdout, "54321\n0\n")
 }
 
@@ -39,7 +39,7 @@ func TestLz4PassesItsOwnTestsOnAForeignProcessor(t *testing.T) {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	unpack(t, "lz4", root)
+	harness.Unpack(t, "lz4", root)
 	harness.Write(t, root, map[string]string{
 		".lz4_root": "", "ci/docker/Dockerfile.build.armv7": compiler,
 		"ci/docker/runtime_functions.sh": "#!/bin/sh\n\"$@\"\n", "ci/docker/tests.sh": lz4Tests,
@@ -48,5 +48,5 @@ func TestLz4PassesItsOwnTestsOnAForeignProcessor(t *testing.T) {
 	r := tr.Must(t, "-p", "armv7", "/work/lz4/ci/docker/tests.sh")
 	t.Logf("its tests took %.1f s", r.Took.Seconds())
 	contains(t, r.Stdout+r.Stderr, "All tests completed", "test decompress-partial-usingDict OK", "ratio with dict")
-	contains(t, command(t, tr.Root, "file", "-b", "tests/fuzzer"), "ARM", "EABI5")
+	contains(t, harness.Program(t, tr.Root, "file", "-b", "tests/fuzzer"), "ARM", "EABI5")
 }

@@ -31,7 +31,7 @@ func TestAnEmulatedRunWritesItsCallersFiles(t *testing.T) {
 	tr := newTree(t, "demo", nil).Owned(t)
 	tr.Must(t, "-p", "armv7", "sh", "-c", "uname -m >/work/build/processor")
 	equal(t, tr.Read(t, "build/processor"), "armv7l\n")
-	equal(t, strings.TrimSpace(command(t, tr.Root, "stat", "-c", "%u:%g", "build/processor")), "54321:54322")
+	equal(t, strings.TrimSpace(harness.Program(t, tr.Root, "stat", "-c", "%u:%g", "build/processor")), "54321:54322")
 }
 
 func TestASetuidProgramIsRootInAnEmulatedRun(t *testing.T) {
@@ -42,7 +42,6 @@ func TestASetuidProgramIsRootInAnEmulatedRun(t *testing.T) {
 	equal(t, tr.Must(t, "-p", "armv7", "root-id", "-u").Stdout, "0\n")
 }
 
-// A native program and one of the foreign architecture see the same memory of an image: a step of each, in one store.
 func TestImagesOfBothProcessorsLieInOneStore(t *testing.T) {
 	tr := newTree(t, "both", map[string]string{"ci/docker/Dockerfile.build.native": "FROM " + harness.Tiny + "\nRUN echo native >/said\n",
 		"ci/docker/Dockerfile.build.armv7": "FROM %s\nRUN uname -m >/said\n"})

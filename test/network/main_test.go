@@ -1,5 +1,5 @@
 // Package network tests the private network of runs and of image builds from outside: the whole program, on this machine's
-// own network. Two of the tests need the Debian mirror; all other servers are the tests' own.
+// own network. Installing packages needs the Debian mirror, finding names a name server; all other servers are the tests' own.
 package network
 
 import (
@@ -96,7 +96,7 @@ func (c *client) kill() {
 
 var noted = regexp.MustCompile(`(?m)^caisson: tiny: published (\S+):(\d+)$`)
 
-// published waits for the notes of the ports that were asked for as 0 and returns the addresses that lead to a port of the
+// published waits for the note of a port that was asked for as 0 and returns the address that leads to this port of the
 // container.
 func (c *client) published(containerPort int) string {
 	c.t.Helper()
@@ -157,9 +157,9 @@ func until(name string) string {
 	return "while ! [ -e /work/build/" + name + " ]; do sleep 0.05; done"
 }
 
-// serve is a shell command that serves a folder on a port and waits until it does.
+// serve is a shell command that serves a folder on a port, waits until it does, and fails where it cannot.
 func serve(dir string, port int) string {
-	return fmt.Sprintf("httpd -p %d -h %s; until nc -w 5 127.0.0.1 %d </dev/null; do sleep 0.02; done", port, dir, port)
+	return fmt.Sprintf("httpd -p %d -h %s && until nc -w 5 127.0.0.1 %d </dev/null 2>/dev/null; do sleep 0.02; done", port, dir, port)
 }
 
 func equal(t testing.TB, what, got, want string) {

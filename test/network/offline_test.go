@@ -10,7 +10,7 @@ import (
 func TestTheNetworkStackStartsWithTheFirstPacketAndEndsWithTheRun(t *testing.T) {
 	tr := harness.NewTree(t, nil)
 	tr.Must(t, "-p", "tiny", "-b")
-	run := start(t, tr, nil, "sh", "-c", "ping -c 1 127.0.0.1; echo ready; "+until("go")+"; nslookup host.caisson.internal; echo sent; "+until("end"))
+	run := start(t, tr, nil, "sh", "-c", serve("/tmp", 8080)+"; echo ready; "+until("go")+"; nslookup host.caisson.internal; echo sent; "+until("end"))
 	run.prints("ready")
 	if harness.Eventually(time.Second, func() bool { return len(run.stacks()) > 0 }) {
 		t.Error("a run that sends nothing has a network stack")

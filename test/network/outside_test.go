@@ -87,3 +87,17 @@ func TestALoopbackServiceOfThisMachineCannotBeReached(t *testing.T) {
 func tryAll(port string) string {
 	return "for at in 127.0.0.1 10.0.2.2 10.0.2.3 10.0.2.100 host.caisson.internal localhost; do wget -q -O - http://$at:" + port + "/; done; echo tried"
 }
+
+func TestAnOrdinaryUserMayPingAndListenOnAnyPortAsInDocker(t *testing.T) {
+	tr := harness.NewTree(t, nil).Owned(t)
+	for name, command := range map[string]string{
+		"ping": "read least most < /proc/sys/net/ipv4/ping_group_range; test $least = 0 && test $most -ge 54322", // busybox has no other way than a raw socket
+		"port": serve("/work/demo", 80),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if r := tr.Command("-p", "tiny", "--timeout", "10s", "sh", "-c", command).Run(t); r.Code != 0 {
+				t.Errorf("status %d: %s%s", r.Code, r.Stdout, r.Stderr)
+			}
+		})
+	}
+}

@@ -5,7 +5,6 @@ package projects
 import (
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -66,7 +65,7 @@ func (tr tree) allTheCallers(t *testing.T) {
 // fileSays checks what file(1) says of a file, behind links.
 func (tr tree) fileSays(t *testing.T, name string, words ...string) {
 	t.Helper()
-	out := command(t, tr.Root, "file", "-bL", name)
+	out := harness.Program(t, tr.Root, "file", "-bL", name)
 	for _, w := range words {
 		if !strings.Contains(out, w) {
 			t.Errorf("file calls %s %q, without %q", name, strings.TrimSpace(out), w)
@@ -100,16 +99,4 @@ func secondIsWarm(t *testing.T, cold, warm harness.Result) {
 	if 100*h < 95*(h+m) {
 		t.Errorf("the second build had %d hits and %d misses, less than 95 %% hits", h, m)
 	}
-}
-
-// command runs a program of this machine and returns what it printed.
-func command(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }

@@ -22,7 +22,7 @@ var processor = map[string]string{"amd64": "x86-64", "arm64": "aarch64"}[runtime
 func debianTree(t *testing.T, pkg, name, functions string) tree {
 	t.Helper()
 	return newTree(t, name, func(root string) {
-		unpack(t, pkg, root)
+		harness.Unpack(t, pkg, root)
 		harness.Write(t, root, map[string]string{
 			"." + name + "_root":                "",
 			"ci/docker/Dockerfile.build.native": native,

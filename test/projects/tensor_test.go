@@ -27,7 +27,7 @@ func tensorTree(t *testing.T) tree {
 				args = append(args, filepath.Join(example, e.Name()))
 			}
 		}
-		command(t, "", "cp", args...)
+		harness.Program(t, "", "cp", args...)
 	})
 }
 
@@ -63,7 +63,7 @@ func TestTheExampleIsBuiltOnAllItsPlatformsTestedAndWarmTheSecondTime(t *testing
 			secondIsWarm(t, r, tr.Must(t, "-p", c.platform))
 		})
 	}
-	header := command(t, tr.Root, "readelf", "-h", "build/libtensor.so")
+	header := harness.Program(t, tr.Root, "readelf", "-h", "build/libtensor.so")
 	for _, want := range []string{"ELF32", "ARM", "hard-float ABI"} {
 		if !strings.Contains(header, want) {
 			t.Errorf("the header of the library for armv7 has no %q:\n%s", want, header)

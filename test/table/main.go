@@ -32,7 +32,9 @@ func main() {
 	var wg sync.WaitGroup
 	var out sync.Mutex
 	for i, mode := range modes {
-		wg.Go(func() { errs[i] = run(t, mode, &prefixed{w: os.Stdout, mu: &out, prefix: mode + ": "}, *verbose, flag.Args()) })
+		wg.Go(func() {
+			errs[i] = run(t, mode, &prefixed{w: os.Stdout, mu: &out, prefix: mode + ": "}, *verbose, flag.Args())
+		})
 		if !*together {
 			wg.Wait()
 		}

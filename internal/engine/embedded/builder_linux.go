@@ -148,13 +148,17 @@ func (s Store) startBuilder(ctx context.Context) (conn *net.UnixConn, err error)
 	if err != nil {
 		return nil, err
 	}
+	initProgram, err := payload.Unpack(s.Payload(), payload.Init)
+	if err != nil {
+		return nil, err
+	}
 	lis, err := s.listen(builderSocket)
 	if err != nil {
 		return nil, err
 	}
 	defer lis.Close()
 	task := serveTask{Program: program, Request: wire.ServeRequest{
-		Store: string(s), Runc: runc, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]), Rootless: rootless(),
+		Store: string(s), Runc: runc, Init: initProgram, Cgroup: cgroupOfBuilds + strings.ToLower(rand.Text()[:10]), Rootless: rootless(),
 	}}
 	s.offerEmulators(&task)
 	f, err := s.form()

@@ -52,7 +52,9 @@ func ociSpec(r engine.RunSpec, p containerPaths) (*specs.Spec, error) {
 		Process: &specs.Process{
 			Args: []string{initPath},
 			Cwd:  "/",
-			Env:  []string{"PATH=" + defaultPath},
+			// The init's own: threads count towards a limit of processes, and without a HOME runc looks for one in the
+			// image's /etc/passwd, which may be a FIFO.
+			Env: []string{"PATH=" + defaultPath, "GOMAXPROCS=2", "HOME=/"},
 			Capabilities: &specs.LinuxCapabilities{
 				Bounding: defaultCaps, Effective: defaultCaps, Permitted: defaultCaps,
 			},

@@ -13,6 +13,8 @@ type Secret struct {
 	Path     string // a file with the value
 	Env      string // a variable of the caller with the value
 	Optional bool   // it may be missing: the build then goes without it
+	// OfProject: caisson.yaml names it, and not the caller, with whose rights it is read.
+	OfProject bool
 }
 
 // From decides where a secret comes from, as docker build does: a variable with the name of the ID where there is one,

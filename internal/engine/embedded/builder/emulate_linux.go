@@ -49,7 +49,7 @@ func (f fitted) New(ctx context.Context, hostname string, o bknetwork.NamespaceO
 	}
 	s := fittedStep{Namespace: ns, rootless: f.req.Rootless}
 	if isForeign(ctx) {
-		s.userns = f.req.Userns
+		s.userns, s.init = f.req.Userns, f.req.Init
 	}
 	return s, nil
 }
@@ -58,6 +58,7 @@ type fittedStep struct {
 	bknetwork.Namespace
 	rootless bool
 	userns   string // to join, "" is none
+	init     string // program of PID 1, "" is the step's own
 }
 
 func (s fittedStep) Set(spec *specs.Spec) error {
@@ -66,6 +67,11 @@ func (s fittedStep) Set(spec *specs.Spec) error {
 	}
 	if s.userns != "" {
 		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: s.userns})
+	}
+	if s.init != "" {
+		const at = "/dev/caisson-init" // /dev is a file system of the step's own: nothing of this stays in its layer
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: at, Type: "bind", Source: s.init, Options: []string{"bind", "ro"}})
+		spec.Process.Args = append([]string{at, "step"}, spec.Process.Args...)
 	}
 	if s.rootless { // which has no cgroups
 		spec.Linux.Resources, spec.Linux.CgroupsPath = nil, ""

@@ -178,6 +178,9 @@ func newWorker(ctx context.Context, req wire.ServeRequest, root string) (*record
 	if opt.NetworkProviders[pb.NetMode_UNSET], err = newPrivateNetwork(req, root); err != nil { // the executor has the same map
 		return nil, err
 	}
+	if err := offerGit(filepath.Join(req.Store, "scratch", "bin"), filepath.Join(root, "resolv.conf")); err != nil {
+		return nil, err
+	}
 	for mode, provider := range opt.NetworkProviders {
 		opt.NetworkProviders[mode] = fitted{provider, req}
 	}

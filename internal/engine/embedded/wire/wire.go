@@ -50,6 +50,7 @@ const ProxiesFile = "builder.proxies"
 type ServeRequest struct {
 	Store  string // absolute
 	Runc   string // path of the runtime
+	Init   string // path of caisson-init, PID 1 of emulated steps
 	Cgroup string // name of the parent cgroup of all RUN steps
 	// Rootless: the builder is root of a user namespace only, and has no cgroups.
 	Rootless bool

@@ -1,4 +1,4 @@
-package projects
+package harness
 
 import (
 	"os"
@@ -7,20 +7,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"caisson/test/harness"
 )
 
 // source is the folder of a Debian source package: its .dsc and what that names, fetched once from the mirror of this
 // machine into .build and kept for later runs.
-func source(t *testing.T, pkg string) string {
+func source(t testing.TB, pkg string) string {
 	t.Helper()
 	for program, from := range map[string]string{"apt-get": "apt", "dpkg-source": "dpkg-dev", "xz": "xz-utils"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%s is missing: install the package %s", program, from)
 		}
 	}
-	sources := filepath.Join(harness.Root(), ".build", "test", "sources")
+	sources := filepath.Join(Root(), ".build", "test", "sources")
 	if err := os.MkdirAll(sources, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +40,8 @@ func source(t *testing.T, pkg string) string {
 	}
 	defer os.RemoveAll(part)
 	apt := privateApt(t)
-	command(t, part, "apt-get", append(apt, "update", "-qq")...)
-	command(t, part, "apt-get", append(apt, "source", "-qq", "--download-only", pkg)...)
+	Program(t, part, "apt-get", append(apt, "update", "-qq")...)
+	Program(t, part, "apt-get", append(apt, "source", "-qq", "--download-only", pkg)...)
 	if err := os.Rename(part, dir); err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +50,14 @@ func source(t *testing.T, pkg string) string {
 
 // privateApt returns options that give apt a list of sources and a state of its own, in a temporary folder. The sources
 // are those of this machine's apt, as deb-src: most machines have them only as deb.
-func privateApt(t *testing.T) []string {
+func privateApt(t testing.TB) []string {
 	t.Helper()
 	dir := t.TempDir()
-	lines := command(t, "", "apt-get", "indextargets", "--format", "deb-src $(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
+	lines := Program(t, "", "apt-get", "indextargets", "--format", "deb-src $(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
 	if !strings.Contains(lines, "deb-src http") {
 		t.Fatalf("the apt of this machine names no mirror to fetch sources from:\n%s", lines)
 	}
-	harness.Write(t, dir, map[string]string{"sources.list": lines, "lists/partial/.keep": "", "cache/.keep": ""})
+	Write(t, dir, map[string]string{"sources.list": lines, "lists/partial/.keep": "", "cache/.keep": ""})
 	return []string{
 		"-o", "Dir::Etc::SourceList=" + filepath.Join(dir, "sources.list"), "-o", "Dir::Etc::SourceParts=/dev/null",
 		"-o", "Dir::State::Lists=" + filepath.Join(dir, "lists"), "-o", "Dir::Cache=" + filepath.Join(dir, "cache"),
@@ -67,8 +65,8 @@ func privateApt(t *testing.T) []string {
 	}
 }
 
-// unpack extracts a source package, with Debian's patches, into root, which is empty.
-func unpack(t *testing.T, pkg, root string) {
+// Unpack extracts a source package, with Debian's patches, into root, which is empty.
+func Unpack(t testing.TB, pkg, root string) {
 	t.Helper()
 	dsc, err := filepath.Glob(filepath.Join(source(t, pkg), "*.dsc"))
 	if err != nil || len(dsc) != 1 {
@@ -77,5 +75,17 @@ func unpack(t *testing.T, pkg, root string) {
 	if err := os.Remove(root); err != nil { // dpkg-source makes it
 		t.Fatal(err)
 	}
-	command(t, "", "dpkg-source", "--no-check", "-x", dsc[0], root)
+	Program(t, "", "dpkg-source", "--no-check", "-x", dsc[0], root)
+}
+
+// Program runs a program of this machine and returns what it printed.
+func Program(t testing.TB, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
 }
