@@ -6,7 +6,7 @@ set -eu
 # A need is PACKAGE:CHECK. CHECK is a program, or a file when it begins with a slash; {arch} is the multiarch triplet.
 build="gcc:gcc libc6-dev:/usr/include/stdio.h pkg-config:pkg-config libseccomp-dev:/usr/include/seccomp.h make:make git:git"
 demo="mmdebstrap:mmdebstrap uidmap:newuidmap ca-certificates:/etc/ssl/certs/ca-certificates.crt"
-test="$demo busybox-static:busybox file:file runc:/usr/sbin/runc dpkg-dev:dpkg-source util-linux:script qemu-user-static:/usr/bin/qemu-arm-static xz-utils:xz bzip2:bzip2 ccache:ccache sudo:sudo iproute2:ip docker.io:dockerd bindfs:bindfs openssh-client:ssh-agent openssh-client:ssh-agent"
+test="$demo busybox-static:busybox file:file runc:/usr/sbin/runc dpkg-dev:dpkg-source util-linux:script qemu-user-static:/usr/bin/qemu-arm-static xz-utils:xz bzip2:bzip2 ccache:ccache sudo:sudo iproute2:ip docker.io:dockerd bindfs:bindfs openssh-client:ssh-agent"
 machines="$test qemu-system-x86:qemu-system-x86_64 e2fsprogs:/sbin/mke2fs debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg"
 bench="$test podman:podman slirp4netns:slirp4netns linux-perf:perf"
 

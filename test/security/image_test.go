@@ -111,7 +111,7 @@ func TestHostileAccountFilesEndInBoundedTime(t *testing.T) {
 		platform := strings.TrimPrefix(file, "ci/docker/Dockerfile.build.")
 		t.Run(platform, func(t *testing.T) {
 			tr.Must(t, "-p", platform, "-b")
-			r := limited(t, tr.Command("--timeout", "8s", "-p", platform, "stat", "-c", "%u", "/proc/self"))
+			r := limited(t, tr.Command("--timeout", "8s", "-p", platform, "awk", "/^Uid:/ { print $2 }", "/proc/self/status"))
 			worksOrSays(t, r)
 			if r.Took > 8*time.Second {
 				t.Errorf("status %d after %s:\n%s", r.Code, r.Took, r.Stderr)
