@@ -155,9 +155,3 @@ func TestWhatCannotBeRegisteredIsNamed(t *testing.T) {
 		t.Errorf("it says %q, %v", out, err)
 	}
 }
-
-func TestTheKernelHasPrivateTablesOfEmulators(t *testing.T) {
-	if err := Kernel(); err != nil {
-		t.Error(err)
-	}
-}
