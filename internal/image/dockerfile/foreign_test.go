@@ -26,7 +26,7 @@ func TestForeignArchitectures(t *testing.T) {
 		{"scratch has no platform", "FROM --platform=linux/s390x scratch\nCOPY a /", "", ""},
 		{"a trigger may run", "FROM --platform=linux/s390x debian AS a\nONBUILD RUN ls\nFROM debian\nCOPY --from=a /a /", "", "s390x"},
 		{"a base of the store", "FROM mine:s390x\nRUN ls", "", "s390x"},
-		{"a base of the store with a platform", "FROM --platform=linux/riscv64 mine:s390x\nRUN ls", "", "riscv64"},
+		{"a base of the store with a platform", "FROM --platform=linux/s390x mine:s390x\nRUN ls", "", "s390x"},
 		{"a base of the store for this machine too", "FROM mine:both\nRUN ls", "", ""},
 		{"a platform beyond what runs, in a stage that nothing runs in", "FROM --platform=wasi/wasm x AS a\nFROM debian\nCOPY --from=a /a /", "", ""},
 	} {
@@ -53,10 +53,11 @@ func TestPlatformsThatNothingRuns(t *testing.T) {
 		{"an unknown architecture", "FROM a AS a\nFROM --platform=linux/pdp11 debian", `line 2: FROM debian: read platform "linux/pdp11"`},
 		{"another system", "FROM --platform=windows/amd64 x\nRUN dir", "windows/amd64 cannot run here"},
 		{"no platform", "FROM --platform=$NONE debian", "line 1: FROM --platform=$NONE names no platform"},
+		{"a base of the store for another one", "FROM --platform=linux/riscv64 mine:s390x\nRUN ls", "this base of the store is for s390x, not for linux/riscv64"},
 		{"a form that only BuildKit knows", "ARG X=a.b\nFROM --platform=${X%.*} debian", "can be expanded here"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := read(t, test.text).Architectures("", nil, "linux/amd64", nil)
+			_, err := read(t, test.text).Architectures("", nil, "linux/amd64", ofTheStore)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
