@@ -80,7 +80,7 @@ func TestAStoreThatCannotHoldLayersIsSaidAndWorks(t *testing.T) {
 					by.Args = append([]string{"base", "add"}, append(flags, harness.Tiny, root)...)
 				}
 				by.Must(t)
-				by.Args = append(flags, "-p", "tiny", "sh", "-c", "ls /d; echo x > /etc/new && cat /etc/new")
+				by.Args = append(flags, "-p", "tiny", "sh", "-c", "ls /d; echo x > /tmp/new && cat /tmp/new")
 				r := by.Must(t)
 				if r.Stdout != "new\nx\n" {
 					t.Errorf("it printed %q", r.Stdout)

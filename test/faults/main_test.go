@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // full says whether all is done, or a fifth of it.
-func full() bool { return os.Getenv("CAISSON_FAULTS") == "full" }
+func full() bool { return harness.Full() }
 
 // times is how often something random is tried: n in the full form.
 func times(n int) int {

@@ -35,8 +35,9 @@ func hostState(t *testing.T, foreign string) string {
 	return strings.Join(append(all, fmt.Sprint(exec.Command(foreign).Run())), "\n")
 }
 
-// within is how soon all has to be gone after a client died.
-const within = time.Second
+// within is how soon all has to be gone after a client died, beside the other mode's tests on few processors; test/faults
+// measures it.
+const within = 2 * time.Second
 
 const longStep = "FROM %s\nRUN echo the step runs; sleep 1000 & setsid sleep 1001 & trap '' TERM HUP INT; while :; do sleep 1002; done\n"
 

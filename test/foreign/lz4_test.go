@@ -18,6 +18,7 @@ int main(void) { printf("%zu\n", sizeof(void *)); }
 `
 
 func TestAProgramIsCompiledAndRunEmulatedAndSudoWorks(t *testing.T) {
+	harness.LongOnly(t, true, "installing a compiler takes minutes under emulation")
 	tr := newTree(t, "compiled", map[string]string{"hello.c": cProgram})
 	tr.Write(t, map[string]string{"ci/docker/Dockerfile.build.armv7": compiler})
 	tr = tr.Owned(t)
@@ -34,6 +35,7 @@ make -C /work/lz4/tests -j"$(nproc)" test-decompress-partial test-frametest test
 `
 
 func TestLz4PassesItsOwnTestsOnAForeignProcessor(t *testing.T) {
+	harness.LongOnly(t, true, "installing a compiler takes minutes under emulation")
 	harness.UserOnly(t, "it takes a minute, and root's runs are emulated in the same way")
 	root := filepath.Join(harness.TempDir(t), "lz4")
 	if err := os.Mkdir(root, 0o755); err != nil {

@@ -43,6 +43,17 @@ func RootOnly(t testing.TB, why string) {
 	}
 }
 
+// Full says whether the long form is run, of `make faults`.
+func Full() bool { return os.Getenv("CAISSON_FAULTS") == "full" }
+
+// LongOnly leaves a test out of the short form in mode user, or in both modes. The reason is printed.
+func LongOnly(t testing.TB, bothModes bool, why string) {
+	t.Helper()
+	if !Full() && (bothModes || Rootless()) {
+		t.Skip("only in `make faults`: " + why)
+	}
+}
+
 // UserOnly leaves a test out in mode root. The reason is printed.
 func UserOnly(t testing.TB, why string) {
 	t.Helper()

@@ -44,6 +44,7 @@ clean() { make -C lib clean; }
 `
 
 func TestZstdIsBuiltByItsCallerAndTheSecondBuildIsWarm(t *testing.T) {
+	harness.LongOnly(t, false, "the example and lz4 are built there, too")
 	for _, c := range []struct {
 		platform, processor string
 		compiles            bool // so much that the time of the second build says something
