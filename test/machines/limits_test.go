@@ -10,9 +10,6 @@ import (
 	"caisson/test/machines/machine"
 )
 
-// oneProcessor: a limit has the kernel change its own code, which QEMU 7.2 emulates wrongly for others that run it meanwhile.
-var oneProcessor = machine.Options{CPUs: 1}
-
 // limited is who starts runs with limits in a machine.
 type limited struct {
 	m    *machine.Machine
@@ -36,7 +33,7 @@ func (l limited) must(t *testing.T, flags []string, script string) string {
 }
 
 func TestLimitsOfRootHoldWhereThereIsCgroupV2Alone(t *testing.T) {
-	m := machine.Boot(t, oneProcessor)
+	m := machine.Boot(t, machine.Options{})
 	m.PutCaisson(t)
 	m.Must(t, caisson("/", "base", "add", "tiny", m.PutTiny(t)))
 	l := limited{m, m.PutProject(t, "demo", nil), func(c machine.Command) machine.Command { return c }}
@@ -47,7 +44,7 @@ func TestLimitsOfRootHoldWhereThereIsCgroupV2Alone(t *testing.T) {
 }
 
 func TestLimitsOfAnOrdinaryUserHoldInADelegatedCgroup(t *testing.T) {
-	m := machine.Boot(t, oneProcessor)
+	m := machine.Boot(t, machine.Options{})
 	m.PutCaisson(t)
 	dev := m.AddUser(t, "dev")
 	tiny, root := m.PutTiny(t), m.PutProject(t, "demo", nil)
