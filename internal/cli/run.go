@@ -106,12 +106,12 @@ func (s *session) run(p *project.Project, r Run) (int, error) {
 		return 0, err
 	}
 	defer e.Close()
+	if r.Network == string(engine.NetworkHost) && settings.Network == r.Network {
+		s.term.Note("%s: the network is this machine's, as %s says", pl.Name, project.ConfigFile)
+	}
 	img, err := s.image(e, p, pl, r, user, secrets)
 	if err != nil || r.BuildOnly {
 		return 0, err
-	}
-	if r.Network == string(engine.NetworkHost) && settings.Network == r.Network {
-		s.term.Note("%s: the network is this machine's, as %s says", pl.Name, project.ConfigFile)
 	}
 	req, notes, err := newRequest(e, p, pl, r, user)
 	if err != nil {

@@ -36,7 +36,9 @@ func (e *Engine) Store() Store { return e.store }
 
 // Capabilities implements engine.Engine.
 func (e *Engine) Capabilities(context.Context) (engine.Capabilities, error) {
-	return engine.Capabilities{Name: "embedded", MountsTree: true, DeviceCgroup: len(cgroupDirs("x", false)) > 0}, nil
+	return engine.Capabilities{
+		Name: "embedded", MountsTree: true, PrivateNetwork: true, DeviceCgroup: !rootless() && len(cgroupDirs("x", false)) > 0,
+	}, nil
 }
 
 // Image implements engine.Engine.

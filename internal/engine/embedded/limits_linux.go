@@ -59,23 +59,21 @@ func (e *limitsError) Error() string {
 	return fmt.Sprintf("%s: %s; %s", strings.Join(limitFlags(e.limits), ", "), e.reason, e.next)
 }
 
-func limitFlags(l engine.Limits) (names []string) {
-	for name, set := range map[string]bool{"--memory": l.Memory != 0, "--cpus": l.CPUs != 0, "--pids": l.PIDs != 0} {
-		if set {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
+func limitFlags(l engine.Limits) []string { return limited(l, "--cpus", "--memory", "--pids") }
 
-func controllers(l engine.Limits) (names []string) {
-	for name, set := range map[string]bool{"memory": l.Memory != 0, "cpu": l.CPUs != 0, "pids": l.PIDs != 0} {
-		if set {
-			names = append(names, name)
-		}
+func controllers(l engine.Limits) []string { return limited(l, "cpu", "memory", "pids") }
+
+// limited picks, of a name for each limit, those of the limits that are set.
+func limited(l engine.Limits, cpus, memory, pids string) (names []string) {
+	if l.CPUs != 0 {
+		names = append(names, cpus)
 	}
-	slices.Sort(names)
+	if l.Memory != 0 {
+		names = append(names, memory)
+	}
+	if l.PIDs != 0 {
+		names = append(names, pids)
+	}
 	return names
 }
 

@@ -58,8 +58,7 @@ func Git(args []string) (int, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	proxies, allowed := network.ProxyEnv(os.Environ())
-	host, _ := os.ReadFile("/etc/resolv.conf") // none is a valid configuration: the local name server
-	config := network.Config{Resolvers: network.Resolvers(host), Allowed: allowed}
+	config := stackConfig(allowed)
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), proxies...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -54,8 +54,7 @@ func (p *privateNetwork) New(ctx context.Context, _ string, _ bknetwork.Namespac
 	if err != nil {
 		return nil, err
 	}
-	host, _ := os.ReadFile("/etc/resolv.conf")
-	config := network.Config{Resolvers: network.Resolvers(host), Allowed: p.allowed()}
+	config := stackConfig(p.allowed())
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &stepNetwork{ns: ns, resolv: p.resolv, stop: stop}
 	s.done.Go(func() {
@@ -67,6 +66,12 @@ func (p *privateNetwork) New(ctx context.Context, _ string, _ bknetwork.Namespac
 		}
 	})
 	return s, nil
+}
+
+// stackConfig is what the stack of a step, or of git, is told.
+func stackConfig(allowed []network.Allowed) network.Config {
+	host, _ := os.ReadFile("/etc/resolv.conf") // none is a valid configuration: the local name server
+	return network.Config{Resolvers: network.Resolvers(host), Allowed: allowed}
 }
 
 // allowed are the proxies on this machine's loopback that the callers of this builder have.
